@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values, rules and ports: no I/O, no clock, no environment."""

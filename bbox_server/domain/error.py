@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one error that crosses layers, and its catalogue."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from typing_extensions import override
+
+
+class Retry(StrEnum):
+    """Whether a repeat of the failed action is safe and can help."""
+
+    RETRY = "retry"
+    FIX = "fix"
+    UNKNOWN = "unknown"
+
+
+class ErrorCode(StrEnum):
+    """Stable, dotted codes: an editor or a script may match on them."""
+
+    AGENT_UNKNOWN = "agent.unknown"
+    BOOT_FAILED = "boot.failed"
+    BOOT_TIMEOUT = "boot.timeout"
+    CLI_USAGE = "cli.usage"
+    CREDENTIAL_MISSING = "credential.missing"
+    CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
+    DEPENDENCY_MISSING = "dependency.missing"
+    DISK_FULL = "disk.full"
+    EGRESS_INVALID_RULE = "egress.invalid-rule"
+    EGRESS_RELAY_FAILED = "egress.relay-failed"
+    EXCLUDE_INVALID = "exclude.invalid"
+    FLUSH_CONFLICT = "flush.conflict"
+    FLUSH_JOURNAL_CORRUPT = "flush.journal-corrupt"
+    FLUSH_STALE = "flush.stale"
+    GIT_FAILED = "git.failed"
+    GUEST_COMMAND_FAILED = "guest.command-failed"
+    GUEST_LOST = "guest.lost"
+    GUEST_SYSTEM_MISSING = "guest.system-missing"
+    IMAGE_CORRUPT = "image.corrupt"
+    IMAGE_INVALID_REFERENCE = "image.invalid-reference"
+    IMAGE_NOT_FOUND = "image.not-found"
+    PROCESS_FAILED = "process.failed"
+    REVIEW_INVALID = "review.invalid"
+    REVIEW_STALE = "review.stale"
+    SESSION_BUSY = "session.busy"
+    SESSION_CORRUPT = "session.corrupt"
+    SESSION_STATE = "session.state"
+    SESSION_UNKNOWN = "session.unknown"
+    SHARE_FAILED = "share.failed"
+    SIZE_INVALID = "size.invalid"
+    SNAPSHOT_FAILED = "snapshot.failed"
+    SNAPSHOT_LIMIT = "snapshot.limit"
+    SSH_FAILED = "ssh.failed"
+    WORKSPACE_INVALID = "workspace.invalid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueEntry:
+    """What is the same each time a code is raised."""
+
+    message: str
+    retry: Retry
+
+
+def _entry(message: str, retry: Retry) -> CatalogueEntry:
+    return CatalogueEntry(message=message, retry=retry)
+
+
+CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
+    ErrorCode.AGENT_UNKNOWN: _entry("There is no such agent.", Retry.FIX),
+    ErrorCode.BOOT_FAILED: _entry("The microVM did not start.", Retry.FIX),
+    ErrorCode.BOOT_TIMEOUT: _entry("The microVM did not become ready in time.", Retry.RETRY),
+    ErrorCode.CLI_USAGE: _entry("The command line is not valid.", Retry.FIX),
+    ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
+    ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),
+    ErrorCode.DEPENDENCY_MISSING: _entry("A program that bbox needs is not installed.", Retry.FIX),
+    ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
+    ErrorCode.EGRESS_INVALID_RULE: _entry("A network rule is not valid.", Retry.FIX),
+    ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),
+    ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
+    ErrorCode.FLUSH_CONFLICT: _entry("A change conflicts with the workspace.", Retry.FIX),
+    ErrorCode.FLUSH_JOURNAL_CORRUPT: _entry("The record of a flush is damaged.", Retry.FIX),
+    ErrorCode.FLUSH_STALE: _entry("The files changed after the plan was shown.", Retry.RETRY),
+    ErrorCode.GIT_FAILED: _entry("git failed.", Retry.FIX),
+    ErrorCode.GUEST_COMMAND_FAILED: _entry("A command in the guest failed.", Retry.FIX),
+    ErrorCode.GUEST_LOST: _entry("The connection to the guest ended.", Retry.UNKNOWN),
+    ErrorCode.GUEST_SYSTEM_MISSING: _entry("The guest system is not built.", Retry.FIX),
+    ErrorCode.IMAGE_CORRUPT: _entry("An image is damaged.", Retry.FIX),
+    ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
+    ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
+    ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
+    ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),
+    ErrorCode.REVIEW_STALE: _entry("The changes moved on after they were shown.", Retry.RETRY),
+    ErrorCode.SESSION_BUSY: _entry("Another process works on this session.", Retry.RETRY),
+    ErrorCode.SESSION_CORRUPT: _entry("The session's files are damaged.", Retry.FIX),
+    ErrorCode.SESSION_STATE: _entry("The session is not in a state for that.", Retry.FIX),
+    ErrorCode.SESSION_UNKNOWN: _entry("There is no such session.", Retry.FIX),
+    ErrorCode.SHARE_FAILED: _entry("The workspace could not be shared with the guest.", Retry.FIX),
+    ErrorCode.SIZE_INVALID: _entry("A size is not valid.", Retry.FIX),
+    ErrorCode.SNAPSHOT_FAILED: _entry("The workspace could not be copied.", Retry.FIX),
+    ErrorCode.SNAPSHOT_LIMIT: _entry("The workspace is too large.", Retry.FIX),
+    ErrorCode.SSH_FAILED: _entry("The guest's shell does not answer.", Retry.RETRY),
+    ErrorCode.WORKSPACE_INVALID: _entry("The workspace can't be used.", Retry.FIX),
+}
+
+
+class BboxError(Exception):
+    """A failure that a user can act on.
+
+    The cause names the value that was wrong; the remediation is an instruction. The message and
+    whether a repeat helps come from the catalogue, so that they read the same everywhere.
+    """
+
+    def __init__(self, code: ErrorCode, *, cause: str, remediation: str) -> None:
+        super().__init__(cause)
+        self.code = code
+        self.cause = cause
+        self.remediation = remediation
+
+    @property
+    def message(self) -> str:
+        """One sentence for the title of the failure."""
+        return CATALOGUE[self.code].message
+
+    @property
+    def retry(self) -> Retry:
+        """Whether to repeat, to fix something first, or to look before either."""
+        return CATALOGUE[self.code].retry
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.message} {self.cause} {self.remediation}"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest's shell and terminal."""
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from bbox_server.domain.session import ExitStatus
+from bbox_server.domain.vm import OwnedFd, ShellIdentity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalSize:
+    """Character cells."""
+
+    columns: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestCommand:
+    """What runs in the guest.
+
+    Attributes:
+        argv: Quoted for the guest's shell by the adapter, one word an element.
+        env: Added to the image's environment.
+        directory: Absolute, in the guest.
+        terminal: None runs it on pipes, without a PTY.
+        as_root: Runs as the guest's root instead of the agent's user.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    directory: str = "/workspace"
+    terminal: TerminalSize | None = None
+    as_root: bool = False
+
+
+class GuestProcess(Protocol):
+    """A command that runs in the guest. With a PTY, `read_error` is at its end at once."""
+
+    async def read(self) -> bytes:
+        """The next output, at most 64 KiB; empty at the end. Not reading holds the guest back."""
+        ...
+
+    async def read_error(self) -> bytes:
+        """The next error output; empty at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send input; empty closes it. Waits while the guest doesn't read."""
+        ...
+
+    async def control(self, request: TerminalSize | str) -> None:
+        """Resize the PTY, or send a signal by its name without SIG."""
+        ...
+
+    async def wait(self) -> ExitStatus:
+        """Wait for the end. Raises: guest.lost."""
+        ...
+
+
+class GuestShell(Protocol):
+    """An authenticated connection to the guest."""
+
+    def run(self, command: GuestCommand) -> AbstractAsyncContextManager[GuestProcess]:
+        """Start a command; leaving the context ends it."""
+        ...
+
+    async def write_file(self, path: str, content: bytes, mode: int) -> None:
+        """Write a file as the agent's user, with its directories. Raises: guest.command-failed."""
+        ...
+
+
+class ShellConnector(Protocol):
+    """Makes shells from channels."""
+
+    def new_identity(self) -> ShellIdentity:
+        """Fresh keys for one session."""
+        ...
+
+    def connect(
+        self, channel: OwnedFd, identity: ShellIdentity
+    ) -> AbstractAsyncContextManager[GuestShell]:
+        """Log in over a channel, which the context then owns. Raises: ssh.failed."""
+        ...

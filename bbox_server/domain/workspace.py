@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The user's folder and the paths in it."""
+
+from pathlib import PurePosixPath
+from typing import NewType
+
+HostPath = NewType("HostPath", str)
+"""An absolute path on the host; the core hands it on and never takes it apart."""
+
+Digest = NewType("Digest", str)
+"""SHA-256 of a file's bytes, 64 lower-case hexadecimal digits."""
+
+WorkspacePath = PurePosixPath
+"""A path relative to the workspace's root. Bytes that are no UTF-8 are surrogate-escaped."""
