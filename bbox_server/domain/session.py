@@ -2,6 +2,7 @@
 """Sessions: one agent run, from its snapshot to its flush."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
@@ -53,7 +54,14 @@ class ExitStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
-    """What is known of a session, as it is on disk."""
+    """What is known of a session, as it is on disk.
+
+    Attributes:
+        command: What ran in the guest; the agent's own command where it is empty.
+        created_at: Seconds since the epoch.
+        generation: The baseline's name, once there is one.
+        held: A process works on it now (not stored).
+    """
 
     id: SessionId
     state: SessionState
@@ -65,7 +73,7 @@ class SessionRecord:
     generation: str | None = None
     exit: ExitStatus | None = None
     failure: Failure | None = None
-    revision: int = 0
+    held: bool = False
 
 
 class EventKind(StrEnum):
@@ -99,27 +107,40 @@ class SessionEvent:
     fields: Mapping[str, EventValue] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDirectories:
+    """Where a session's files are.
+
+    Attributes:
+        state: Kept until the session is reviewed or discarded (architecture.md, On disk).
+        runtime: Sockets and what boots; short path, gone with the machine's uptime.
+    """
+
+    state: HostPath
+    runtime: HostPath
+
+
 class SessionStore(Protocol):
     """Sessions on disk. One process at a time holds a session."""
 
-    def create(self, record: SessionRecord) -> None:
-        """Make the session's directory and hold its lock."""
+    def create(self, record: SessionRecord) -> SessionDirectories:
+        """Make the session's directories and write its record. Raises: disk.full."""
+        ...
+
+    def hold(self, session: SessionId) -> AbstractContextManager[SessionDirectories]:
+        """Be the session's one writer. Raises: session.unknown, session.busy."""
         ...
 
     def save(self, record: SessionRecord) -> None:
         """Replace the record, durably, before the caller announces the state."""
         ...
 
-    def load(self, session: SessionId) -> SessionRecord:
-        """Read one session. Raises: session.unknown, session.corrupt."""
-        ...
-
     def list(self) -> tuple[SessionRecord, ...]:
-        """Every readable session, newest first."""
+        """Every readable session, newest first; `held` tells whether a process works on it."""
         ...
 
     def remove(self, session: SessionId) -> None:
-        """Delete all of the session's files."""
+        """Delete all of the session's files. Raises: session.unknown, session.busy."""
         ...
 
 

@@ -12,3 +12,8 @@ Digest = NewType("Digest", str)
 
 WorkspacePath = PurePosixPath
 """A path relative to the workspace's root. Bytes that are no UTF-8 are surrogate-escaped."""
+
+
+def below(directory: HostPath, *names: str) -> HostPath:
+    """Join names of ours to a host directory."""
+    return HostPath("/".join((directory.rstrip("/"), *names)))

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sessions on disk: durable records, one writer, events without gaps."""
+
+from pathlib import Path
+
+import pytest
+
+from bbox_server.domain.error import BboxError, ErrorCode, Retry
+from bbox_server.domain.session import (
+    EventKind,
+    ExitStatus,
+    Failure,
+    SessionId,
+    SessionRecord,
+    SessionState,
+)
+from bbox_server.domain.workspace import HostPath
+from bbox_server.infra.clock.system import SystemClock
+from bbox_server.infra.sessions.event_log import EventLog, read_events
+from bbox_server.infra.sessions.store import DiskSessionStore
+
+SESSION = SessionId("00c0ffee")
+
+
+def a_record(session: SessionId = SESSION, created_at: float = 1.0) -> SessionRecord:
+    return SessionRecord(
+        id=session,
+        state=SessionState.CREATED,
+        agent="codex",
+        workspace=HostPath("/home/user/project"),
+        command=("codex", "exec"),
+        image="codex",
+        created_at=created_at,
+        exit=ExitStatus(code=None, signal="KILL", out_of_memory=True),
+        failure=Failure(
+            code="boot.failed", message="m", cause="c", remediation="r", retry=Retry.FIX
+        ),
+    )
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DiskSessionStore:
+    return DiskSessionStore(state=tmp_path / "state", runtime=tmp_path / "run")
+
+
+def test_a_record_is_read_as_it_was_written(store: DiskSessionStore) -> None:
+    store.create(a_record())
+    assert store.list() == (a_record(),)
+
+
+def test_the_newest_session_comes_first(store: DiskSessionStore) -> None:
+    store.create(a_record(created_at=1.0))
+    store.create(a_record(SessionId("00000001"), created_at=2.0))
+    assert [record.id for record in store.list()] == ["00000001", SESSION]
+
+
+def test_a_held_session_has_no_second_writer(store: DiskSessionStore) -> None:
+    store.create(a_record())
+    with store.hold(SESSION):
+        assert store.list()[0].held
+        with pytest.raises(BboxError) as raised, store.hold(SESSION):
+            pass
+    assert raised.value.code is ErrorCode.SESSION_BUSY
+    assert not store.list()[0].held
+
+
+@pytest.mark.parametrize("name", ["ffffffff", "../../etc", ""])
+def test_an_unknown_session_is_an_error_that_names_it(store: DiskSessionStore, name: str) -> None:
+    store.create(a_record())
+    with pytest.raises(BboxError) as raised, store.hold(SessionId(name)):
+        pass
+    assert raised.value.code is ErrorCode.SESSION_UNKNOWN
+    assert repr(name) in raised.value.cause
+
+
+def test_a_damaged_record_hides_only_its_own_session(
+    store: DiskSessionStore, tmp_path: Path
+) -> None:
+    store.create(a_record())
+    store.create(a_record(SessionId("00000001")))
+    (tmp_path / "state/sessions/00000001/record.json").write_text("{")
+    assert [record.id for record in store.list()] == [SESSION]
+
+
+def test_a_removed_session_is_gone_with_its_overlay(
+    store: DiskSessionStore, tmp_path: Path
+) -> None:
+    store.create(a_record())
+    work = tmp_path / "state/sessions" / SESSION / "upper/w/work"
+    work.mkdir(parents=True)
+    work.chmod(0)
+    store.remove(SESSION)
+    assert store.list() == ()
+    assert not (tmp_path / "state/sessions" / SESSION).exists()
+
+
+def test_events_are_numbered_on_after_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    log = EventLog(directory=tmp_path, session=SESSION, clock=SystemClock())
+    log.event(EventKind.STATE, {"state": "created"})
+    with (tmp_path / "events.jsonl").open("ab") as file:
+        file.write(b'{"seq": 2, "ts"')
+    EventLog(directory=tmp_path, session=SESSION, clock=SystemClock()).event(
+        EventKind.WARNING, {"text": "x"}
+    )
+    events = list(read_events(tmp_path, SESSION))
+    assert [(event.seq, event.kind) for event in events] == [
+        (1, EventKind.STATE),
+        (2, EventKind.WARNING),
+    ]
