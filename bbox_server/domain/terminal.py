@@ -85,3 +85,27 @@ class ShellConnector(Protocol):
     ) -> AbstractAsyncContextManager[GuestShell]:
         """Log in over a channel, which the context then owns. Raises: ssh.failed."""
         ...
+
+
+class UserTerminal(Protocol):
+    """Where the user sits: a TTY, a pipe, or an editor's panel."""
+
+    def size(self) -> TerminalSize | None:
+        """The size now; None when this is no terminal."""
+        ...
+
+    def attached(self) -> AbstractAsyncContextManager[None]:
+        """Hand keys on unprocessed while inside; on leaving, everything is as it was."""
+        ...
+
+    async def read(self) -> bytes:
+        """The next input; empty at its end."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Show output; waits while the user's side is slow."""
+        ...
+
+    async def resized(self) -> TerminalSize:
+        """Wait for the next change of size."""
+        ...

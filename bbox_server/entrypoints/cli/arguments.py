@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line, parsed into values."""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+from typing_extensions import override
+
+from bbox_server.domain.error import BboxError, ErrorCode
+
+COMMANDS: Final = (
+    "run",
+    "review",
+    "diff",
+    "flush",
+    "undo",
+    "discard",
+    "sessions",
+    "logs",
+    "list",
+    "doctor",
+    "help",
+)
+EGRESS_PROFILES: Final = ("permissive", "standard", "locked")
+
+EPILOG: Final = """\
+examples:
+  bbox codex                        run Codex on a snapshot of this directory
+  bbox codex -- exec "fix the bug"  the same, with arguments for the agent
+  bbox run --image oci:./img -- sh  run any command in any image
+  bbox review                       decide on what the newest session changed here
+  bbox doctor                       what is missing on this machine, and how to get it
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong once, as an error of ours, without the usage (compat CLI-02)."""
+
+    @override
+    def error(self, message: str) -> NoReturn:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause=f"{message[:1].upper()}{message[1:]}.",
+            remediation=f"`{self.prog} --help` shows what is possible.",
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """A parsed command line: the command's name, its values, and what stood after `--`."""
+
+    command: str
+    values: argparse.Namespace
+
+
+def parse(argv: Sequence[str], version: str) -> CommandLine:
+    """Parse `bbox …`. Raises: cli.usage; SystemExit after --help and --version."""
+    head, tail = _split(argv)
+    command = head[0] if head else "help"
+    if command in {"help", "-h", "--help", "--version"}:
+        _root_parser(version).parse_args(["--version" if command == "--version" else "--help"])
+    if command in COMMANDS:
+        values = _command_parsers()[command].parse_intermixed_args(list(head[1:]))
+        return CommandLine(command=command, values=_with_tail(values, command, tail))
+    values = _run_parser("bbox").parse_intermixed_args(list(head))
+    return CommandLine(command="run", values=_with_tail(values, "run", tail))
+
+
+def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
+    if "--" not in argv:
+        return argv, ()
+    position = list(argv).index("--")
+    return argv[:position], argv[position + 1 :]
+
+
+def _with_tail(values: argparse.Namespace, command: str, tail: Sequence[str]) -> argparse.Namespace:
+    if command == "run":
+        values.args = [*values.args, *tail]
+    elif tail:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause=f"`bbox {command}` takes nothing after `--`.",
+            remediation=f"`bbox {command} --help` shows what is possible.",
+        )
+    return values
+
+
+def _root_parser(version: str) -> Parser:
+    parser = Parser(
+        prog="bbox",
+        description="Run a coding agent in a microVM on a snapshot of this directory; "
+        "nothing reaches the directory before you accept it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="bbox AGENT [options] [-- ARGS]\n       bbox COMMAND [options]",
+    )
+    parser.add_argument("--version", action="version", version=version)
+    parser.add_argument(
+        "command",
+        metavar="AGENT | COMMAND",
+        nargs="?",
+        help=f"an agent (`bbox list`), or one of: {', '.join(COMMANDS)}",
+    )
+    return parser
+
+
+def _run_parser(prog: str) -> Parser:
+    parser = Parser(
+        prog=prog,
+        description="Run an agent, or any command in any image, in a microVM.",
+        usage=f"{prog} AGENT [options] [-- ARGS]\n       bbox run --image REF [options] -- CMD",
+    )
+    parser.add_argument("agent", metavar="AGENT", nargs="?", help="name of an agent: `bbox list`")
+    parser.add_argument("args", metavar="ARGS", nargs="*", help="arguments for the agent")
+    _add_machine_options(parser)
+    _add_policy_options(parser)
+    _add_review_options(parser)
+    parser.add_argument("--timings", action="store_true", help="show how long each phase took")
+    parser.add_argument(
+        "--trace", action="store_true", help="write trace.json (OpenTelemetry) beside the logs"
+    )
+    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    return parser
+
+
+def _add_machine_options(parser: Parser) -> None:
+    parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
+    parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
+    parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
+    parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
+    parser.add_argument(
+        "--tmp-size", metavar="SIZE", default="", help="keep temporary files in memory, up to this"
+    )
+
+
+def _add_policy_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="hide more paths"
+    )
+    parser.add_argument("--egress-profile", choices=EGRESS_PROFILES, help="what is reachable")
+    parser.add_argument(
+        "--allow-host", metavar="HOST[:PORT]", action="append", default=[], help="reach this too"
+    )
+    parser.add_argument(
+        "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
+    )
+
+
+def _add_review_options(parser: Parser) -> None:
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--review", dest="review", action="store_const", const="review", help="review at the end"
+    )
+    choice.add_argument(
+        "--no-review", dest="review", action="store_const", const="later", help="review later"
+    )
+    choice.add_argument(
+        "--auto-accept",
+        dest="review",
+        action="store_const",
+        const="auto",
+        help="apply ordinary changes at the end, unasked",
+    )
+    parser.set_defaults(review="ask")
+
+
+def _command_parsers() -> dict[str, Parser]:
+    parsers = {
+        name: Parser(prog=f"bbox {name}", description=text) for name, text in DESCRIPTIONS.items()
+    }
+    parsers["run"] = _run_parser("bbox run")
+    for name in ("review", "diff", "flush", "undo", "discard", "logs"):
+        parsers[name].add_argument(
+            "session", nargs="?", help="its id (default: the newest one of this directory)"
+        )
+    for name in ("review", "flush", "undo", "sessions", "list", "doctor", "diff"):
+        parsers[name].add_argument("--json", action="store_true", help="for machines")
+    _add_review_command(parsers["review"])
+    parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
+    parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
+    parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
+    parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
+    parsers["logs"].add_argument(
+        "--console", action="store_true", help="the guest's console instead of the events"
+    )
+    parsers["logs"].add_argument("--json", action="store_true", help="events as JSON lines")
+    return parsers
+
+
+DESCRIPTIONS: Final = {
+    "run": "Run an agent.",
+    "review": "Decide what of a session's changes reaches the workspace.",
+    "diff": "Show a session's changes.",
+    "flush": "Write the accepted changes to the workspace.",
+    "undo": "Take the last flush of a session back.",
+    "discard": "Throw a session and its changes away.",
+    "sessions": "List sessions that run or wait for review.",
+    "logs": "Show what happened in a session.",
+    "list": "List the agents.",
+    "doctor": "Tell what is missing on this machine, and how to get it.",
+}
+
+
+def _add_review_command(parser: Parser) -> None:
+    parser.add_argument(
+        "--accept", metavar="PATH[#N]", action="append", default=[], help="a file, or its hunk N"
+    )
+    parser.add_argument(
+        "--reject", metavar="PATH[#N]", action="append", default=[], help="a file, or its hunk N"
+    )
+    parser.add_argument(
+        "--accept-all",
+        action="store_true",
+        help="every ordinary change (not what runs on the host)",
+    )
+    parser.add_argument("--reject-all", action="store_true", help="every change")
+    parser.add_argument(
+        "--build-files", action="store_true", help="with --accept-all: build files too"
+    )
+    parser.add_argument("--flush", action="store_true", help="flush what is accepted, too")

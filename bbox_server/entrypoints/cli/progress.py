@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Progress lines on standard error: one a phase, live on a terminal."""
+
+import time
+from typing import Final, TextIO
+
+from typing_extensions import override
+
+from bbox_server.domain.progress import Phase, ProgressObserver
+from bbox_server.entrypoints.cli.style import Style
+
+ERASE_LINE: Final = "\r\x1b[2K"
+QUIET: Final = frozenset({Phase.PREPARE, Phase.TERMINAL, Phase.REVIEW})
+
+
+class ProgressLines(ProgressObserver):
+    """Prints a phase when it starts and how long it took when it is over.
+
+    On a terminal the line is rewritten in place; elsewhere each phase has two plain lines with
+    the prefixes of compat VM-23.
+    """
+
+    def __init__(self, *, stream: TextIO, style: Style, live: bool) -> None:
+        self._stream = stream
+        self._style = style
+        self._live = live
+        self._started: dict[Phase, float] = {}
+        self._open_line = False
+
+    @override
+    def started(self, phase: Phase, message: str) -> None:
+        self._started[phase] = time.monotonic()
+        if phase in QUIET:
+            return
+        if self._live:
+            self._rewrite(f"{self._style.cyan('◌')} {message}")
+        else:
+            self._line(f":: {message}")
+
+    @override
+    def advanced(self, phase: Phase, message: str) -> None:
+        if phase in QUIET:
+            return
+        if self._live:
+            self._rewrite(f"{self._style.cyan('◌')} {message}")
+        else:
+            self._line(f"   info: {message}")
+
+    @override
+    def finished(self, phase: Phase, message: str) -> None:
+        if phase in QUIET:
+            return
+        took = time.monotonic() - self._started.pop(phase, time.monotonic())
+        if self._live:
+            self._rewrite(f"{self._style.green('✓')} {message} {self._style.dim(f'{took:.1f} s')}")
+            self._end_line()
+        else:
+            self._line(f"   done: {message} ({took:.1f} s)")
+
+    @override
+    def failed(self, phase: Phase, message: str) -> None:
+        if self._live:
+            self._rewrite(f"{self._style.red('✗')} {message}")
+            self._end_line()
+        else:
+            self._line(f"   FAILED: {message}")
+
+    @override
+    def warned(self, message: str) -> None:
+        if self._live:
+            self._rewrite(f"{self._style.yellow('⚠')} {message}")
+            self._end_line()
+        else:
+            self._line(f"   warn: {message}")
+
+    def _rewrite(self, text: str) -> None:
+        self._stream.write(f"{ERASE_LINE}{text}")
+        self._stream.flush()
+        self._open_line = True
+
+    def _end_line(self) -> None:
+        if self._open_line:
+            self._stream.write("\n")
+            self._stream.flush()
+            self._open_line = False
+
+    def _line(self, text: str) -> None:
+        self._stream.write(f"{text}\n")
+        self._stream.flush()
