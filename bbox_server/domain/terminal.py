@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from bbox_server.domain.session import ExitStatus
@@ -87,6 +88,21 @@ class ShellConnector(Protocol):
         ...
 
 
+class OutputStream(StrEnum):
+    """Where a command's output goes; a PTY has one only."""
+
+    OUTPUT = "output"
+    ERROR = "error"
+
+
+class TerminalRecorder(Protocol):
+    """Keeps what the terminal showed, so that a client that comes back is whole again."""
+
+    def append(self, data: bytes) -> None:
+        """Add output, already filtered."""
+        ...
+
+
 class UserTerminal(Protocol):
     """Where the user sits: a TTY, a pipe, or an editor's panel."""
 
@@ -102,7 +118,7 @@ class UserTerminal(Protocol):
         """The next input; empty at its end."""
         ...
 
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, stream: OutputStream) -> None:
         """Show output; waits while the user's side is slow."""
         ...
 

@@ -14,7 +14,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from bbox_server.domain.terminal import TerminalSize, UserTerminal
+from bbox_server.domain.terminal import OutputStream, TerminalSize, UserTerminal
 
 INPUT_CHUNK: Final = 65536
 # A descriptor that polls writable takes this much without blocking (pipe(7), PIPE_BUF).
@@ -30,9 +30,10 @@ RESET: Final = (
 class LocalTerminal(UserTerminal):
     """Standard input and output of the bbox command."""
 
-    def __init__(self, *, input_fd: int, output_fd: int) -> None:
+    def __init__(self, *, input_fd: int, output_fd: int, error_fd: int) -> None:
         self._input = input_fd
         self._output = output_fd
+        self._error = error_fd
         self._resized = asyncio.Event()
 
     @override
@@ -72,11 +73,12 @@ class LocalTerminal(UserTerminal):
             return b""
 
     @override
-    async def write(self, data: bytes) -> None:
+    async def write(self, data: bytes, stream: OutputStream) -> None:
+        descriptor = self._output if stream is OutputStream.OUTPUT else self._error
         view = memoryview(data)
         while view:
-            await self._ready(self._output, writing=True)
-            view = view[os.write(self._output, view[:OUTPUT_CHUNK]) :]
+            await self._ready(descriptor, writing=True)
+            view = view[os.write(descriptor, view[:OUTPUT_CHUNK]) :]
 
     @override
     async def resized(self) -> TerminalSize:
