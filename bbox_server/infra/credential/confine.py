@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Less power for the process that holds the keys (prctl(2), setrlimit(2))."""
+
+import ctypes
+import os
+import resource
+import sys
+from typing import Final
+
+_PR_SET_DUMPABLE: Final = 4
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+OPEN_FILES: Final = 1024
+"""Connections of the guest (the relay allows 512) and to providers."""
+
+ADDRESS_SPACE_BYTES: Final = 2 << 30
+"""The process maps about 250 MB when idle; its bodies pass in pieces."""
+
+
+def forbid_inspection() -> None:
+    """Keep processes of the same user from reading the keys out of this one's memory.
+
+    QEMU and the relay may run as the same user: /proc/PID/mem and ptrace need a dumpable target.
+    """
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    for option, value in ((_PR_SET_DUMPABLE, 0), (_PR_SET_NO_NEW_PRIVS, 1)):
+        if libc.prctl(option, value, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), "prctl")
+
+
+def limit_resources() -> None:
+    """No core dumps, bounded files and memory."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
+    _lower(resource.RLIMIT_AS, ADDRESS_SPACE_BYTES)
+
+
+def _lower(limit: int, value: int) -> None:
+    _, hard = resource.getrlimit(limit)
+    most = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(limit, (most, most))
+
+
+def become(uid: int, gid: int) -> None:
+    """Give up root for good. Without root there is nothing to give up."""
+    if os.geteuid() != 0:
+        return
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    # The kernel resets it on a change of ids to fs.suid_dumpable, which may be 1.
+    forbid_inspection()

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one message to the proxy's process: JSON on its standard input.
+
+Neither arguments nor environment: other processes of the user can read those.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bbox_server.domain.credential import (
+    ApiKey,
+    CredentialProxySpec,
+    KeyHeader,
+    PlaceholderToken,
+    ProviderId,
+    ProviderRoute,
+    Secret,
+    ServedRoute,
+)
+from bbox_server.domain.workspace import HostPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handover:
+    """What the process starts with.
+
+    Attributes:
+        uid: Who may connect to the socket; a process of root's becomes this user.
+    """
+
+    spec: CredentialProxySpec
+    uid: int
+    gid: int
+
+
+def encode(handover: Handover) -> bytes:
+    """As the process reads it from its standard input."""
+    return json.dumps(asdict(handover)).encode()
+
+
+def decode(data: bytes) -> Handover:
+    """Read what `encode` wrote; our own process wrote it, so a fault is a defect."""
+    message: dict[str, Any] = json.loads(data)
+    spec = message["spec"]
+    return Handover(
+        spec=CredentialProxySpec(
+            socket=HostPath(spec["socket"]),
+            placeholder=PlaceholderToken(spec["placeholder"]),
+            routes=tuple(_served(served) for served in spec["routes"]),
+        ),
+        uid=message["uid"],
+        gid=message["gid"],
+    )
+
+
+def _served(served: dict[str, Any]) -> ServedRoute:
+    route = served["route"]
+    credential = route["credential"]
+    return ServedRoute(
+        route=ProviderRoute(
+            provider=ProviderId(route["provider"]),
+            mount=route["mount"],
+            upstream=route["upstream"],
+            credential=ApiKey(
+                header=KeyHeader(**credential["header"]),
+                environment_names=tuple(credential["environment_names"]),
+            ),
+        ),
+        key=Secret(value=served["key"]["value"]),
+    )

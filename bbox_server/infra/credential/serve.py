@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The proxy's own process: `python -m bbox_server.infra.credential.serve`.
+
+Standard input is the handover, standard output one JSON line when the socket listens and then one
+a request. The process is killed with its parent (infra.process).
+"""
+
+import asyncio
+import encodings.idna  # noqa: F401  # the first look-up would import it, maybe without the right to
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import aiohttp
+from aiohttp import web
+
+from bbox_server.domain.credential import CredentialUse
+from bbox_server.infra.credential.confine import become, forbid_inspection, limit_resources
+from bbox_server.infra.credential.forwarder import CONNECT_TIMEOUT_S, Forwarder
+from bbox_server.infra.credential.handover import Handover, decode
+from bbox_server.infra.credential.trust import client_context, outer_proxy
+
+READY_LINE: Final = b'{"ready": true}\n'
+
+HEADER_LINE_LIMIT: Final = 16_384
+"""Bytes of one header or of the request line; the largest seen from an agent is 3 KB."""
+
+SHUTDOWN_S: Final = 1.0
+
+
+def main() -> None:
+    """Serve until the parent says so or is gone."""
+    forbid_inspection()
+    handover = decode(sys.stdin.buffer.read())
+    # It is a file in memory that lives as long as a descriptor of it does.
+    os.ftruncate(sys.stdin.fileno(), 0)
+    asyncio.run(_serve(handover))
+
+
+async def _serve(handover: Handover) -> None:
+    stop = _until_told()
+    async with _client() as session, _listener(handover, session):
+        limit_resources()
+        become(handover.uid, handover.gid)
+        _say(READY_LINE)
+        await stop.wait()
+
+
+def _until_told() -> asyncio.Event:
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    return stop
+
+
+@asynccontextmanager
+async def _client() -> AsyncIterator[aiohttp.ClientSession]:
+    # No total limit: a model may think for minutes before the first byte, and stream for longer.
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S)
+    connector = aiohttp.TCPConnector(ssl=client_context(os.environ), limit=0)
+    async with aiohttp.ClientSession(
+        connector=connector,
+        timeout=timeout,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent", "Content-Type", "Accept"),
+        # Never `trust_env`: that reads ~/.netrc as well, and so adds keys of its own.
+        trust_env=False,
+        max_line_size=HEADER_LINE_LIMIT,
+        max_field_size=HEADER_LINE_LIMIT,
+    ) as session:
+        yield session
+
+
+@asynccontextmanager
+async def _listener(handover: Handover, session: aiohttp.ClientSession) -> AsyncIterator[None]:
+    routes = [served.route for served in handover.spec.routes]
+    proxies = {route.provider: outer_proxy(route.upstream) for route in routes}
+    forwarder = Forwarder(handover.spec, session, proxies, _report)
+    server = web.Server(
+        forwarder.handle,
+        handler_cancellation=True,
+        access_log=None,
+        auto_decompress=False,
+        max_line_size=HEADER_LINE_LIMIT,
+        max_field_size=HEADER_LINE_LIMIT,
+        lingering_time=1.0,
+    )
+    runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await _listen(runner, handover)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.ServerRunner, handover: Handover) -> None:
+    path = Path(handover.spec.socket)
+    before = os.umask(0o177)
+    try:
+        await web.UnixSite(runner, path).start()
+    finally:
+        os.umask(before)
+    if os.geteuid() == 0:
+        os.chown(path, handover.uid, handover.gid, follow_symlinks=False)
+
+
+def _report(use: CredentialUse) -> None:
+    _say(json.dumps(asdict(use)).encode() + b"\n")
+
+
+def _say(line: bytes) -> None:
+    os.write(sys.stdout.fileno(), line)
+
+
+if __name__ == "__main__":
+    main()
