@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""File descriptors in the event loop, without tasks: what is acquired here needs no owner."""
+
+import asyncio
+import os
+from typing import Final
+
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+async def readable(fd: int) -> None:
+    """Wait until a descriptor is readable or at its end. One waiter at a time."""
+    loop = asyncio.get_running_loop()
+    ready = loop.create_future()
+    loop.add_reader(fd, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(fd)
+
+
+def _settle(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Pipe:
+    """The reading end of a child's output; the child waits while nobody reads."""
+
+    def __init__(self, fd: int) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+
+    async def read(self) -> bytes:
+        """The next bytes, at most 64 KiB; empty at the end and after `close`."""
+        while self._fd >= 0:
+            try:
+                return os.read(self._fd, _CHUNK_BYTES)
+            except BlockingIOError:
+                await readable(self._fd)
+        return b""
+
+    def drop(self) -> None:
+        """Throw away what is in the pipe now, so that a child which stops is not held up."""
+        try:
+            while self._fd >= 0 and os.read(self._fd, _CHUNK_BYTES):
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        """Close the descriptor; harmless twice. No `read` may be under way."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class Tail:
+    """Reads a descriptor as it fills and keeps the last bytes."""
+
+    def __init__(self, fd: int, limit_bytes: int) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._limit_bytes = limit_bytes
+        self._kept = bytearray()
+        asyncio.get_running_loop().add_reader(fd, self._on_readable)
+
+    def content(self) -> bytes:
+        """What is kept now."""
+        return bytes(self._kept)
+
+    def close(self) -> None:
+        """Take what is still in the pipe, then close the descriptor; harmless twice."""
+        while self._fd >= 0 and self._take():
+            pass
+        self._end()
+
+    def _on_readable(self) -> None:
+        if not self._take():
+            self._end()
+
+    def _take(self) -> bool:
+        try:
+            chunk = os.read(self._fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return False
+        self._kept += chunk
+        del self._kept[: -self._limit_bytes]
+        return bool(chunk)
+
+    def _end(self) -> None:
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
