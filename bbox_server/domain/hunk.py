@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Hunks: parts of a text change that are decided on their own.
 
-Lines end at line feeds and nowhere else: carriage returns, form feeds and Unicode separators are content.
+Lines end at line feeds and nowhere else: carriage returns, form feeds and Unicode separators are
+content.
 """
 
 import hashlib

@@ -170,7 +170,8 @@ RULES: Final = (
         }),
         rooted=(
             ".github", ".github/workflows", ".github/workflows/", ".github/actions/", ".gitlab/",
-            ".gitlab-ci.yml", ".travis.yml", ".forgejo/", ".gitea/", ".woodpecker/", ".woodpecker.yml",
+            ".gitlab-ci.yml", ".travis.yml", ".forgejo/", ".gitea/", ".woodpecker/",
+            ".woodpecker.yml",
         ),
     ),
 )  # fmt: skip
