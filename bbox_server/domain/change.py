@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes: what differs between the baseline and the agent's view of the workspace."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType
@@ -86,6 +87,17 @@ class Entry:
     digest: Digest | None = None
     link_target: str | None = None
 
+    @property
+    def executable(self) -> bool:
+        """Whether the owner may execute it: the one permission that a change carries."""
+        return bool(self.mode & 0o100)
+
+    @property
+    def fingerprint(self) -> str:
+        """What makes an entry another one: kind, content or target, and the executable bit."""
+        bit = "x" if self.kind is EntryKind.FILE and self.executable else ""
+        return f"{self.kind} {self.digest or self.link_target or ''} {bit}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
@@ -110,6 +122,18 @@ class Change:
     withheld: WithheldReason | None = None
     bulk_count: int = 0
     mode_changed: bool = False
+
+
+def identify_change(
+    path: WorkspacePath,
+    baseline: Entry | None,
+    agent: Entry | None,
+    old_path: WorkspacePath | None = None,
+) -> ChangeId:
+    """The identifier of a change; equal exactly when path and both sides are."""
+    sides = (entry.fingerprint if entry else "" for entry in (baseline, agent))
+    text = "\0".join((str(path), str(old_path or ""), *sides))
+    return ChangeId(hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
