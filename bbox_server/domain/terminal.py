@@ -11,6 +11,13 @@ from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
 
 
+class GuestUser(StrEnum):
+    """Who logs in to the guest; the values are the guest system's user names."""
+
+    AGENT = "sandbox"
+    ROOT = "root"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerminalSize:
     """Character cells."""
@@ -28,14 +35,12 @@ class GuestCommand:
         env: Added to the image's environment.
         directory: Absolute, in the guest.
         terminal: None runs it on pipes, without a PTY.
-        as_root: Runs as the guest's root instead of the agent's user.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     directory: str = "/workspace"
     terminal: TerminalSize | None = None
-    as_root: bool = False
 
 
 class GuestProcess(Protocol):

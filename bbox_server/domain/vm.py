@@ -96,10 +96,12 @@ class VmSpec:
     """One VM.
 
     Attributes:
-        runtime_directory: 0700, short path; holds the sockets and the session's initramfs.
+        runtime_directory: 0700; holds the sockets and the session's initramfs.
         root_filesystem: Read-only squashfs image, shared between sessions.
-        network_socket: Unix socket of the egress relay, which must listen already.
-        console_log: Where the console's text goes, bounded.
+        network_socket: Unix socket of the egress relay, which must listen already. A second
+            connection follows when the first machine type did not boot.
+        console_log: Where the console's text goes, escaped and bounded. Its directory is on a
+            disk: the guest's scratch disk is a file without a name there.
     """
 
     session: SessionId
@@ -140,7 +142,11 @@ class RunningVm(Protocol):
     """A VM that answered on its control port."""
 
     async def open_shell_channel(self) -> OwnedFd:
-        """Connect to the SSH server anew (RESET/READY/GO). Raises: guest.lost."""
+        """Connect to the SSH server anew (RESET/READY/GO).
+
+        There is one channel at a time: the former one's connection is lost by this, and its
+        descriptor must be closed first. Raises: guest.lost.
+        """
         ...
 
     async def stop(self, mode: StopMode) -> VmExit:
@@ -153,6 +159,10 @@ class RunningVm(Protocol):
 
     def console_tail(self) -> tuple[str, ...]:
         """The last lines of the console, escaped."""
+        ...
+
+    def memory_kills(self) -> tuple[str, ...]:
+        """Names of what the guest's kernel killed for want of memory, escaped, oldest first."""
         ...
 
 
