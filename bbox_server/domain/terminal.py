@@ -75,7 +75,7 @@ class GuestShell(Protocol):
         ...
 
     async def write_file(self, path: str, content: bytes, mode: int) -> None:
-        """Write a file as the agent's user, with its directories. Raises: guest.command-failed."""
+        """Write a file as the shell's user, with its directories. Raises: guest.command-failed."""
         ...
 
 
@@ -87,9 +87,13 @@ class ShellConnector(Protocol):
         ...
 
     def connect(
-        self, channel: OwnedFd, identity: ShellIdentity
+        self, channel: OwnedFd, identity: ShellIdentity, user: GuestUser = GuestUser.AGENT
     ) -> AbstractAsyncContextManager[GuestShell]:
-        """Log in over a channel, which the context then owns. Raises: ssh.failed."""
+        """Log in over a channel, which the context then owns.
+
+        The user belongs to the connection, not to a command: there is one channel at a time, so
+        work as root is done and its shell left before the agent's begins. Raises: ssh.failed.
+        """
         ...
 
 
