@@ -31,13 +31,15 @@ from bbox_server.domain.session import EventKind, EventValue, SessionObserver
 
 @dataclass
 class RecordingObserver(SessionObserver):
-    """Keeps the events."""
+    """Keeps the events; `arrived` is set by each."""
 
     events: list[tuple[EventKind, Mapping[str, EventValue]]] = field(default_factory=list)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     @override
     def event(self, kind: EventKind, fields: Mapping[str, EventValue]) -> None:
         self.events.append((kind, fields))
+        self.arrived.set()
 
 
 @dataclass

@@ -66,7 +66,7 @@ class ProcessCredentialProxy(CredentialProxy):
             finally:
                 os.close(writing)
             await _listening(child, audit)
-            yield _Running(child)
+            yield ProxyProcess(child)
 
     def _command(self, spec: CredentialProxySpec, stdout: int) -> Command:
         handover = Handover(spec=spec, uid=self.user.uid, gid=self.user.gid)
@@ -91,7 +91,9 @@ async def _listening(child: Child, audit: AuditReader) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Running(RunningProxy):
+class ProxyProcess(RunningProxy):
+    """A proxy that listens, as a process of its own."""
+
     child: Child
 
     @override
