@@ -31,9 +31,11 @@ class ErrorCode(StrEnum):
     EGRESS_INVALID_RULE = "egress.invalid-rule"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
     EXCLUDE_INVALID = "exclude.invalid"
+    FLUSH_BUSY = "flush.busy"
     FLUSH_CONFLICT = "flush.conflict"
     FLUSH_JOURNAL_CORRUPT = "flush.journal-corrupt"
     FLUSH_STALE = "flush.stale"
+    FLUSH_UNKNOWN = "flush.unknown"
     GIT_FAILED = "git.failed"
     GUEST_COMMAND_FAILED = "guest.command-failed"
     GUEST_LOST = "guest.lost"
@@ -41,6 +43,7 @@ class ErrorCode(StrEnum):
     IMAGE_CORRUPT = "image.corrupt"
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
     IMAGE_NOT_FOUND = "image.not-found"
+    IMAGE_UNSUPPORTED = "image.unsupported"
     PROCESS_FAILED = "process.failed"
     REVIEW_INVALID = "review.invalid"
     REVIEW_STALE = "review.stale"
@@ -81,9 +84,11 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.EGRESS_INVALID_RULE: _entry("A network rule is not valid.", Retry.FIX),
     ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),
     ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
+    ErrorCode.FLUSH_BUSY: _entry("Another session applies changes here.", Retry.RETRY),
     ErrorCode.FLUSH_CONFLICT: _entry("A change conflicts with the workspace.", Retry.FIX),
     ErrorCode.FLUSH_JOURNAL_CORRUPT: _entry("The record of a flush is damaged.", Retry.FIX),
     ErrorCode.FLUSH_STALE: _entry("The files changed after the plan was shown.", Retry.RETRY),
+    ErrorCode.FLUSH_UNKNOWN: _entry("There is no such flush to undo.", Retry.FIX),
     ErrorCode.GIT_FAILED: _entry("git failed.", Retry.FIX),
     ErrorCode.GUEST_COMMAND_FAILED: _entry("A command in the guest failed.", Retry.FIX),
     ErrorCode.GUEST_LOST: _entry("The connection to the guest ended.", Retry.UNKNOWN),
@@ -91,6 +96,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.IMAGE_CORRUPT: _entry("An image is damaged.", Retry.FIX),
     ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
+    ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
     ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),
     ErrorCode.REVIEW_STALE: _entry("The changes moved on after they were shown.", Retry.RETRY),

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes plans: the three-way decision for each path, and the order of the operations."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from bbox_server.domain.change import Entry, EntryKind
+from bbox_server.domain.plan import (
+    ABSENT,
+    Conflict,
+    ConflictReason,
+    FlushPlan,
+    MergeOutcome,
+    Operation,
+    OperationKind,
+    Present,
+    PresentKind,
+    Skipped,
+    SkipReason,
+    Wanted,
+    hash_plan,
+    is_reserved,
+    leaves_workspace,
+)
+from bbox_server.domain.workspace import WorkspacePath
+
+_NEW_DIRECTORY_MODE: Final = 0o777
+_KIND_OF: Final = {
+    EntryKind.FILE: PresentKind.FILE,
+    EntryKind.DIRECTORY: PresentKind.DIRECTORY,
+    EntryKind.SYMLINK: PresentKind.SYMLINK,
+    EntryKind.SPECIAL: PresentKind.SPECIAL,
+}
+_ROOT: Final = Present(kind=PresentKind.DIRECTORY)
+_GOING: Final = frozenset({OperationKind.DELETE, OperationKind.REMOVE_DIRECTORY})
+
+Outcome = tuple[Operation, ...] | ConflictReason | SkipReason
+
+
+def plan_flush(
+    wanted: Sequence[Wanted],
+    present: Mapping[WorkspacePath, Present],
+    merged: Mapping[WorkspacePath, MergeOutcome],
+) -> FlushPlan:
+    """The operations that bring the wanted paths about, with all that can't be done.
+
+    Args:
+        wanted: At most one for each path.
+        present: Of every path in `paths_to_observe`.
+        merged: Of every path in `merges_needed`.
+    """
+    planning = _Planning(present=present, merged=merged)
+    # What happens to a directory that goes depends on what happens to everything in it.
+    going = [item for item in wanted if _directory_goes(item)]
+    staying = [item for item in wanted if not _directory_goes(item)]
+    for item in sorted(staying, key=lambda item: item.path.parts):
+        planning.add(item)
+    for item in sorted(going, key=lambda item: item.path.parts, reverse=True):
+        planning.add(item)
+    planning.drop_half_renames(wanted)
+    planning.add_parents()
+    return planning.result(wanted)
+
+
+def _directory_goes(item: Wanted) -> bool:
+    was_directory = item.base is not None and item.base.kind is EntryKind.DIRECTORY
+    return was_directory and (item.result is None or item.result.kind is not EntryKind.DIRECTORY)
+
+
+@dataclass(kw_only=True)
+class _Planning:
+    present: Mapping[WorkspacePath, Present]
+    merged: Mapping[WorkspacePath, MergeOutcome]
+    operations: list[Operation] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    going: set[WorkspacePath] = field(default_factory=set)
+    directories: set[WorkspacePath] = field(default_factory=set)
+
+    def add(self, item: Wanted) -> None:
+        match outcome := self._outcome(item):
+            case ConflictReason():
+                tried = self.merged.get(item.path, MergeOutcome(digest=None))
+                self.conflicts.append(
+                    Conflict(
+                        change=item.change,
+                        path=item.path,
+                        reason=outcome,
+                        merges=tried.conflicts,
+                    )
+                )
+            case SkipReason():
+                self.skipped.append(Skipped(change=item.change, path=item.path, reason=outcome))
+            case _:
+                self._take(outcome)
+
+    def drop_half_renames(self, wanted: Sequence[Wanted]) -> None:
+        """A renamed file is at both names or at none: a conflict at one ends it for both."""
+        renames = {item.change for item in wanted if item.needs is not None}
+        there = SkipReason.ALREADY_THERE
+        broken = {conflict.change for conflict in self.conflicts}
+        broken |= {skipped.change for skipped in self.skipped if skipped.reason is not there}
+        broken &= renames
+        self.operations = [o for o in self.operations if o.change not in broken]
+
+    def add_parents(self) -> None:
+        """Directories that are not there yet and that no change makes."""
+        for operation in [o for o in self.operations if o.kind not in _GOING]:
+            for up in reversed(operation.path.parents):
+                now = self.present.get(up, _ROOT)
+                if now.kind is PresentKind.ABSENT and up not in self.directories:
+                    make = Operation(
+                        change=operation.change,
+                        path=up,
+                        kind=OperationKind.MAKE_DIRECTORY,
+                        expected=ABSENT,
+                        mode=_NEW_DIRECTORY_MODE,
+                    )
+                    self._take((make,))
+
+    def result(self, wanted: Sequence[Wanted]) -> FlushPlan:
+        gone = {o.path for o in self.operations if o.kind in _GOING}
+        come = {o.path for o in self.operations if o.kind not in _GOING}
+        ordered = sorted(self.operations, key=lambda operation: _order(operation, gone & come))
+        made = {o.path: index for index, o in enumerate(ordered) if o.kind not in _GOING}
+        needs = {item.path: made.get(item.needs) for item in wanted if item.needs is not None}
+        return hash_plan(
+            FlushPlan(
+                operations=tuple(replace(o, needs=needs.get(o.path)) for o in ordered),
+                conflicts=tuple(self.conflicts),
+                skipped=tuple(self.skipped),
+            )
+        )
+
+    def _take(self, operations: tuple[Operation, ...]) -> None:
+        self.operations += operations
+        self.going |= {o.path for o in operations if o.kind in _GOING}
+        make = OperationKind.MAKE_DIRECTORY
+        self.directories |= {o.path for o in operations if o.kind is make}
+
+    def _outcome(self, item: Wanted) -> Outcome:
+        now = self.present[item.path]
+        refused = _refusal(item, now) or self._blocked_by_parent(item)
+        if refused is not None:
+            return refused
+        if item.result is None:
+            return self._removal(item, now)
+        if is_same(item.result, now):
+            return _only_mode(item, item.result, now)
+        if item.resolves is not None and now.digest == item.resolves:
+            return (_put(item, item.result, now),)
+        if _all_files(item, now):
+            return self._content(item, item.result, now)
+        return self._replacement(item, item.result, now)
+
+    def _blocked_by_parent(self, item: Wanted) -> ConflictReason | SkipReason | None:
+        through = {PresentKind.DIRECTORY, PresentKind.ABSENT}
+        for up in reversed(item.path.parents):
+            now = self.present.get(up, _ROOT)
+            if now.kind in through:
+                continue
+            if item.result is None:
+                return SkipReason.ALREADY_THERE
+            if up in self.directories:
+                return None
+            is_link = now.kind is PresentKind.SYMLINK
+            return (
+                ConflictReason.PARENT_IS_LINK if is_link else ConflictReason.PARENT_IS_NO_DIRECTORY
+            )
+        return None
+
+    def _removal(self, item: Wanted, now: Present) -> Outcome:
+        if now.kind is PresentKind.ABSENT or item.base is None:
+            return SkipReason.ALREADY_THERE
+        if not is_same(item.base, now):
+            return ConflictReason.CHANGED_HERE
+        if now.kind is not PresentKind.DIRECTORY:
+            return (_bare(item, OperationKind.DELETE, now),)
+        if not self._is_emptied(item.path, now):
+            return SkipReason.NOT_EMPTY
+        return (_bare(item, OperationKind.REMOVE_DIRECTORY, now),)
+
+    def _is_emptied(self, path: WorkspacePath, now: Present) -> bool:
+        return all(path / name in self.going for name in now.names or ())
+
+    def _content(self, item: Wanted, result: Entry, now: Present) -> Outcome:
+        if item.base is not None and now.digest == item.base.digest:
+            return (_put(item, result, now),)
+        if item.base is not None and item.base.digest == result.digest:
+            return _only_mode(item, result, now)
+        outcome = self.merged[item.path]
+        if outcome.digest is None:
+            return ConflictReason.CHANGED_BOTH
+        if outcome.digest == now.digest:
+            return _only_mode(item, result, now)
+        return (replace(_put(item, result, now), content=outcome.digest, merged=True),)
+
+    def _replacement(self, item: Wanted, result: Entry, now: Present) -> Outcome:
+        if now.kind is PresentKind.ABSENT:
+            is_gone = item.base is not None and item.base.kind is result.kind
+            return ConflictReason.DELETED_HERE if is_gone else (_put(item, result, now),)
+        differs = _difference(item.base, now)
+        if differs is not None:
+            return differs
+        if now.kind is PresentKind.DIRECTORY:
+            if not self._is_emptied(item.path, now):
+                return ConflictReason.NOT_EMPTY
+            remove = _bare(item, OperationKind.REMOVE_DIRECTORY, now)
+            return (remove, _put(item, result, ABSENT))
+        if result.kind is EntryKind.DIRECTORY:
+            return (_bare(item, OperationKind.DELETE, now), _put(item, result, ABSENT))
+        return (_put(item, result, now),)
+
+
+def _difference(base: Entry | None, now: Present) -> ConflictReason | None:
+    if base is None:
+        return ConflictReason.ADDED_BOTH
+    if is_same(base, now):
+        return None
+    is_type = _KIND_OF[base.kind] is now.kind
+    return ConflictReason.CHANGED_HERE if is_type else ConflictReason.TYPE_DIFFERS
+
+
+def is_same(entry: Entry, now: Present) -> bool:
+    """Whether the workspace has that kind of thing with that content; modes don't count."""
+    return (
+        _KIND_OF[entry.kind] is now.kind
+        and entry.digest == now.digest
+        and entry.link_target == now.link_target
+    )
+
+
+def _refusal(item: Wanted, now: Present) -> ConflictReason | SkipReason | None:
+    if is_reserved(item.path):
+        return SkipReason.RESERVED_NAME
+    if now.kind is PresentKind.UNREADABLE:
+        return ConflictReason.UNREADABLE
+    result = item.result
+    if result is None:
+        return None
+    if result.kind is EntryKind.SPECIAL:
+        return SkipReason.SPECIAL_FILE
+    leads_out = result.kind is EntryKind.SYMLINK and leaves_workspace(
+        item.path, result.link_target or ""
+    )
+    return SkipReason.LINK_LEAVES_WORKSPACE if leads_out else None
+
+
+def _all_files(item: Wanted, now: Present) -> bool:
+    return (
+        now.kind is PresentKind.FILE
+        and item.base is not None
+        and item.base.kind is EntryKind.FILE
+        and item.result is not None
+        and item.result.kind is EntryKind.FILE
+    )
+
+
+def _only_mode(item: Wanted, result: Entry, now: Present) -> Outcome:
+    mode = _mode(item, result, now)
+    if mode is None or mode == now.mode:
+        return SkipReason.ALREADY_THERE
+    return (replace(_bare(item, OperationKind.CHANGE_MODE, now), mode=mode),)
+
+
+def _mode(item: Wanted, result: Entry, now: Present) -> int | None:
+    """The user's mode with the executable bit as the agent changed it; None where it didn't."""
+    if result.kind is not EntryKind.FILE or now.kind is not PresentKind.FILE:
+        return None
+    was_executable = item.base.executable if item.base is not None else now.executable
+    if result.executable is was_executable:
+        return None
+    plain = now.mode & 0o777
+    return plain | (plain & 0o444) >> 2 if result.executable else plain & ~0o111
+
+
+def _put(item: Wanted, result: Entry, now: Present) -> Operation:
+    match result.kind:
+        case EntryKind.FILE:
+            is_new = now.kind is not PresentKind.FILE
+            mode = result.mode & 0o777 if is_new else _mode(item, result, now)
+            write = _bare(item, OperationKind.WRITE, now)
+            return replace(write, content=result.digest, mode=mode)
+        case EntryKind.SYMLINK:
+            link = _bare(item, OperationKind.SYMLINK, now)
+            return replace(link, link_target=result.link_target)
+        case EntryKind.DIRECTORY:
+            make = _bare(item, OperationKind.MAKE_DIRECTORY, now)
+            return replace(make, mode=result.mode & 0o777)
+        case EntryKind.SPECIAL:
+            msg = "a special file is never put anywhere"
+            raise AssertionError(msg)
+
+
+def _bare(item: Wanted, kind: OperationKind, now: Present) -> Operation:
+    # Names of a directory's entries don't belong to what is expected: others may come and go.
+    expected = replace(now, names=None)
+    return Operation(change=item.change, path=item.path, kind=kind, expected=expected)
+
+
+def _order(operation: Operation, replaced: set[WorkspacePath]) -> tuple[int, int, tuple[str, ...]]:
+    """What clears a path, then new things, then what goes, then what takes a directory's place."""
+    parts = operation.path.parts
+    is_replaced = operation.path in replaced
+    match operation.kind:
+        case OperationKind.DELETE:
+            return (0 if is_replaced else 3, 0, parts)
+        case OperationKind.REMOVE_DIRECTORY:
+            return (4, -len(parts), parts)
+        case OperationKind.MAKE_DIRECTORY:
+            return (1, len(parts), parts)
+        case OperationKind.WRITE | OperationKind.SYMLINK | OperationKind.CHANGE_MODE:
+            return (5 if is_replaced else 2, 0, parts)
