@@ -13,6 +13,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.process.capture import run, run_blocking
 from bbox_server.infra.process.child import spawn
 from bbox_server.infra.process.command import Command
+from bbox_server.infra.process.descriptors import Lines
 from bbox_server.infra.process.printable import printable
 from bbox_server.infra.process.programs import find_program
 from bbox_server.infra.process.sandbox_user import SandboxUser, resolve_sandbox_user
@@ -259,3 +260,40 @@ def test_what_a_terminal_would_act_on_is_escaped() -> None:
 def test_a_long_line_is_cut() -> None:
     assert printable(b"x" * 1000, limit=10) == "xxxxxxxxxx"
     assert printable("\x1b" * 10, limit=10) == "\\x1b\\x1b\\…"
+
+
+async def received(content: bytes, limit_bytes: int) -> list[bytes]:
+    lines: list[bytes] = []
+    ended = asyncio.Event()
+    reading, writing = os.pipe()
+    Lines(reading, lines.append, on_end=ended.set, limit_bytes=limit_bytes)
+    for byte in content:
+        os.write(writing, bytes([byte]))
+        await asyncio.sleep(0)
+    os.close(writing)
+    await ended.wait()
+    return lines
+
+
+async def test_lines_arrive_whole_and_the_last_one_without_its_end() -> None:
+    assert await received(b"one\n\ntwo\nrest", 100) == [b"one", b"", b"two", b"rest"]
+
+
+async def test_an_endless_line_is_handed_on_in_pieces() -> None:
+    lines = await received(b"x" * 1000, 10)
+    assert b"".join(lines) == b"x" * 1000
+    assert max(map(len, lines)) <= 10
+
+
+async def test_the_end_of_a_child_calls_back() -> None:
+    ended = asyncio.Event()
+    async with spawn(shell("exit 0")) as child:
+        child.when_ended(ended.set)
+        await ended.wait()
+        assert await child.wait() == 0
+
+
+@needs_root
+async def test_a_dropped_user_may_keep_a_group() -> None:
+    command = Command(argv=("id", "-G"), user=NOBODY, groups=(4321,))
+    assert (await run(command)).output == b"64998 4321\n"

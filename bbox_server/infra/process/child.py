@@ -5,7 +5,7 @@ import asyncio
 import os
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import IO, Final
 
@@ -49,6 +49,16 @@ class Child:
                 os.close(waiting)
         return self._reap()
 
+    def when_ended(self, callback: Callable[[], None]) -> None:
+        """Call back once, from the event loop, when the program has exited. One callback only."""
+        loop = asyncio.get_running_loop()
+
+        def notify() -> None:
+            loop.remove_reader(self._pidfd)
+            callback()
+
+        loop.add_reader(self._pidfd, notify)
+
     def has_ended(self) -> bool:
         """Whether the program has exited; does not reap it."""
         if self._process.returncode is not None:
@@ -81,6 +91,7 @@ class Child:
         self.output.close()
         self.errors.close()
         if self._pidfd >= 0:
+            asyncio.get_running_loop().remove_reader(self._pidfd)
             os.close(self._pidfd)
             self._pidfd = -1
 

@@ -30,6 +30,7 @@ class Command:
         env: The whole environment (dash, which execs the program, adds PWD).
         directory: Where it runs.
         user: Who it becomes before it is executed; None keeps the caller's.
+        groups: Supplementary groups of `user`, when the caller is another one.
         pass_fds: Descriptors that the child keeps, under the same numbers.
         stdin: A descriptor, bytes to read, or None for no input at all.
         stdout: A descriptor to write to, or None for a pipe to the caller.
@@ -39,6 +40,7 @@ class Command:
     env: Mapping[str, str] = field(default_factory=lambda: PLAIN_ENVIRONMENT)
     directory: str = "/"
     user: SandboxUser | None = None
+    groups: tuple[int, ...] = ()
     pass_fds: tuple[int, ...] = ()
     stdin: int | bytes | None = None
     stdout: int | None = None
@@ -62,7 +64,7 @@ def launch(command: Command) -> subprocess.Popen[bytes]:
     stdin = _input(command.stdin)
     try:
         return subprocess.Popen(
-            (*_preamble(command.user), program, *command.argv[1:]),
+            (*_preamble(command.user, command.groups), program, *command.argv[1:]),
             stdin=stdin,
             stdout=subprocess.PIPE if command.stdout is None else command.stdout,
             stderr=subprocess.PIPE,
@@ -80,11 +82,12 @@ def launch(command: Command) -> subprocess.Popen[bytes]:
             os.close(stdin)
 
 
-def _preamble(user: SandboxUser | None) -> tuple[str, ...]:
+def _preamble(user: SandboxUser | None, groups: tuple[int, ...]) -> tuple[str, ...]:
     # The parent-death signal is lost on a change of user, so setpriv sets it after that (2.38).
     words = [find_program("setpriv"), "--pdeathsig", "KILL", "--no-new-privs"]
     if user is not None and (user.uid, user.gid) != (os.geteuid(), os.getegid()):
-        words += [f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
+        words += [f"--reuid={user.uid}", f"--regid={user.gid}"]
+        words += [f"--groups={','.join(map(str, groups))}"] if groups else ["--clear-groups"]
         words += ["--inh-caps=-all", "--bounding-set=-all"]
     return (*words, "--", find_program("sh"), "-c", _GUARD, str(os.getpid()))
 

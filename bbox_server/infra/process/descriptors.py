@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Final
 
 _CHUNK_BYTES: Final = 64 * 1024
@@ -53,6 +54,72 @@ class Pipe:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+class Lines:
+    """Hands on what arrives on a descriptor, line by line, as it arrives.
+
+    A line without its end is handed on in pieces of `limit_bytes`, and what is left at the end
+    of the stream as the last line. The descriptor is owned by this.
+    """
+
+    def __init__(
+        self,
+        fd: int,
+        on_line: Callable[[bytes], None],
+        *,
+        on_end: Callable[[], None] = lambda: None,
+        limit_bytes: int = 4096,
+    ) -> None:
+        os.set_blocking(fd, False)
+        self._fd = fd
+        self._on_line = on_line
+        self._on_end = on_end
+        self._limit_bytes = limit_bytes
+        self._rest = b""
+        asyncio.get_running_loop().add_reader(fd, self._on_readable)
+
+    def close(self) -> None:
+        """Hand on what has arrived already, then close the descriptor; harmless twice."""
+        while self._fd >= 0 and self._take():
+            pass
+        self._end()
+
+    def _on_readable(self) -> None:
+        if self._take() is False:
+            self._end()
+
+    def _take(self) -> bool | None:
+        """Whether there was something; False at the end, None when nothing is there yet."""
+        try:
+            chunk = os.read(self._fd, _CHUNK_BYTES)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            return False
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._hand_on(line)
+        while len(rest) > self._limit_bytes:
+            self._on_line(rest[: self._limit_bytes])
+            rest = rest[self._limit_bytes :]
+        self._rest = rest
+        return bool(chunk)
+
+    def _hand_on(self, line: bytes) -> None:
+        for start in range(0, len(line) or 1, self._limit_bytes):
+            self._on_line(line[start : start + self._limit_bytes])
+
+    def _end(self) -> None:
+        if self._fd < 0:
+            return
+        asyncio.get_running_loop().remove_reader(self._fd)
+        os.close(self._fd)
+        self._fd = -1
+        if self._rest:
+            self._hand_on(self._rest)
+            self._rest = b""
+        self._on_end()
 
 
 class Tail:
