@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel as an ELF image, and its modules in the order in which they load."""
+
+import lzma
+import posixpath
+import re
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from guest.elf import MAGIC
+
+_PAYLOAD_PROTOCOL: Final = 0x208
+_XZ_MAGIC: Final = b"\xfd7zXZ\0"
+_MODINFO: Final = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
+
+
+class KernelError(Exception):
+    """The kernel package is not what the builder expects."""
+
+
+def extract_vmlinux(image: bytes) -> bytes:
+    """The ELF kernel inside a bzImage (kernel, arch/x86/boot: setup_sects, payload fields).
+
+    QEMU starts it by PVH, so nothing is decompressed under emulation.
+    """
+    (protocol,) = struct.unpack_from("<H", image, 0x206)
+    if protocol < _PAYLOAD_PROTOCOL:
+        raise KernelError(f"boot protocol {protocol:#x} does not say where the kernel is")
+    setup_sectors = (image[0x1F1] or 4) + 1
+    offset, length = struct.unpack_from("<II", image, 0x248)
+    start = setup_sectors * 512 + offset
+    payload = image[start : start + length]
+    if not payload.startswith(_XZ_MAGIC):
+        raise KernelError(f"unknown compression of the kernel: {payload[:6].hex()}")
+    # The last four bytes of the payload are its uncompressed size, not xz.
+    kernel = lzma.LZMADecompressor().decompress(payload)
+    if not kernel.startswith(MAGIC):
+        raise KernelError("the payload of the kernel is no ELF image")
+    return kernel
+
+
+def module_name(path: str) -> str:
+    """`kernel/net/9p/9pnet-x.ko` → `9pnet_x`, as the kernel itself calls it."""
+    return posixpath.basename(path).removesuffix(".ko").replace("-", "_")
+
+
+def module_dependencies(module: bytes) -> tuple[str, ...]:
+    """Names of the modules that must be there first."""
+    found = _MODINFO.search(module)
+    names = found[1].decode("ascii").split(",") if found else []
+    return tuple(name.replace("-", "_") for name in names if name)
+
+
+def load_order(wanted: Iterable[str], modules: Mapping[str, bytes]) -> tuple[str, ...]:
+    """`wanted` and what it depends on, dependencies first, else in the order of `wanted`.
+
+    A module that the kernel was built with is in no package: naming it is an error, because a
+    driver that silently is not there fails far away from its cause.
+    """
+    order: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in order:
+            return
+        if name not in modules:
+            raise KernelError(f"the kernel package has no module {name}")
+        for dependency in module_dependencies(modules[name]):
+            visit(dependency)
+        order.append(name)
+
+    for name in wanted:
+        visit(name)
+    return tuple(order)
