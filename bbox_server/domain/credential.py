@@ -132,6 +132,7 @@ class CredentialUse:
         path: Without values of the query, escaped, at most 300 characters.
         status: What the guest was answered; 0 if it went away first.
         refused: Why the proxy itself answered, or empty.
+        count: Refusals that this line stands for.
     """
 
     provider: str
@@ -142,6 +143,7 @@ class CredentialUse:
     down_bytes: int
     elapsed_ms: int
     refused: str = ""
+    count: int = 1
 
     def fields(self) -> Mapping[str, EventValue]:
         """As fields of a `credential.used` event."""
@@ -154,6 +156,7 @@ class CredentialUse:
             "down_bytes": self.down_bytes,
             "elapsed_ms": self.elapsed_ms,
             "refused": self.refused,
+            "count": self.count,
         }
 
 

@@ -6,11 +6,13 @@ a request. The process is killed with its parent (infra.process).
 """
 
 import asyncio
-import encodings.idna  # noqa: F401  # the first look-up would import it, maybe without the right to
+import concurrent.futures.thread  # noqa: F401  # the first look-up of a name imports these two,
+import encodings.idna  # noqa: F401  # and by then the right to read them may be given up
 import json
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
@@ -24,6 +26,7 @@ from bbox_server.domain.credential import CredentialUse
 from bbox_server.infra.credential.confine import become, forbid_inspection, limit_resources
 from bbox_server.infra.credential.forwarder import CONNECT_TIMEOUT_S, Forwarder
 from bbox_server.infra.credential.handover import Handover, decode
+from bbox_server.infra.credential.report import AuditReport
 from bbox_server.infra.credential.trust import client_context, outer_proxy
 
 READY_LINE: Final = b'{"ready": true}\n'
@@ -45,11 +48,13 @@ def main() -> None:
 
 async def _serve(handover: Handover) -> None:
     stop = _until_told()
-    async with _client() as session, _listener(handover, session):
+    report = AuditReport(sink=_say_use, now=time.monotonic)
+    async with _client() as session, _listener(handover, session, report):
         limit_resources()
         become(handover.uid, handover.gid)
         _say(READY_LINE)
         await stop.wait()
+    report.finish()
 
 
 def _until_told() -> asyncio.Event:
@@ -78,10 +83,12 @@ async def _client() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def _listener(handover: Handover, session: aiohttp.ClientSession) -> AsyncIterator[None]:
+async def _listener(
+    handover: Handover, session: aiohttp.ClientSession, report: AuditReport
+) -> AsyncIterator[None]:
     routes = [served.route for served in handover.spec.routes]
     proxies = {route.provider: outer_proxy(route.upstream) for route in routes}
-    forwarder = Forwarder(handover.spec, session, proxies, _report)
+    forwarder = Forwarder(handover.spec, session, proxies, report.take)
     server = web.Server(
         forwarder.handle,
         handler_cancellation=True,
@@ -111,7 +118,7 @@ async def _listen(runner: web.ServerRunner, handover: Handover) -> None:
         os.chown(path, handover.uid, handover.gid, follow_symlinks=False)
 
 
-def _report(use: CredentialUse) -> None:
+def _say_use(use: CredentialUse) -> None:
     _say(json.dumps(asdict(use)).encode() + b"\n")
 
 
