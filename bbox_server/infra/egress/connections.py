@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest's connections: which may begin, and which there are."""
+
+import asyncio
+from typing import Final
+
+from typing_extensions import override
+
+from bbox_server.domain.egress.event import (
+    BlockReason,
+    CloseReason,
+    EgressEvent,
+    EgressEventKind,
+)
+from bbox_server.domain.egress.policy import EgressPolicy, Verdict
+from bbox_server.infra.egress.address import may_dial
+from bbox_server.infra.egress.bucket import Budget, TokenBucket
+from bbox_server.infra.egress.dial import DialError, Target
+from bbox_server.infra.egress.flow import Flow
+from bbox_server.infra.egress.flow_context import (
+    FlowContext,
+    FlowKey,
+    FlowObserver,
+    FlowSpec,
+    FlowStatistics,
+)
+from bbox_server.infra.egress.link_context import GuestSide, HostSide
+from bbox_server.infra.egress.namecheck import Mismatch, NameCheck
+from bbox_server.infra.egress.packet import GATEWAY, address_text
+from bbox_server.infra.egress.segment import ACK, RST, SYN, Segment, reset_for
+
+_MAX_FLOWS: Final = 512
+_SYN_RATE: Final = 200.0
+_SYN_BURST: Final = 400.0
+_HELD_BYTES: Final = 96 << 20
+_HEADERS_IN_MTU: Final = 40
+
+
+class Connections(FlowObserver):
+    """All TCP connections of one guest."""
+
+    def __init__(self, guest: GuestSide, host: HostSide, policy: EgressPolicy) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._guest = guest
+        self._host = host
+        self._policy = policy
+        self._context = FlowContext(
+            wire=guest.wire,
+            observer=self,
+            budget=Budget(_HELD_BYTES),
+            guest_mac=guest.mac,
+            largest_mss=host.mtu - _HEADERS_IN_MTU,
+        )
+        self._flows: dict[FlowKey, Flow] = {}
+        self._bucket = TokenBucket(_SYN_RATE, _SYN_BURST, self._loop.time())
+        self._number = 0
+
+    def receive(self, destination: bytes, segment: Segment) -> None:
+        """Take a segment for an address."""
+        key = (segment.source_port, destination, segment.destination_port)
+        flow = self._flows.get(key)
+        if flow is not None:
+            flow.receive(segment, self._loop.time())
+        elif segment.flags & (SYN | ACK | RST) == SYN:
+            self._begin(key, segment)
+        else:
+            self._reset(destination, segment)
+
+    def tick(self) -> None:
+        """Do what time demands."""
+        now = self._loop.time()
+        for flow in tuple(self._flows.values()):
+            flow.tick(now)
+
+    def update(self, policy: EgressPolicy) -> None:
+        """Use another policy, and end the connections that it doesn't allow."""
+        self._policy = policy
+        for flow in tuple(self._flows.values()):
+            target = flow.spec.target
+            if not target.service and self._judge(flow.spec.key).reason is not None:
+                flow.abort(CloseReason.POLICY_CHANGE)
+
+    def close(self) -> None:
+        """End all connections: the guest is gone."""
+        for flow in tuple(self._flows.values()):
+            flow.abort(CloseReason.GUEST_RST)
+
+    def _begin(self, key: FlowKey, syn: Segment) -> None:
+        if not self._bucket.take(self._loop.time()):
+            # No answer: the guest's TCP repeats its SYN after a second.
+            self._host.log.repeated(EgressEvent(kind=EgressEventKind.FLOOD))
+            return
+        verdict = self._judge(key)
+        reason = verdict.reason
+        if reason is None and len(self._flows) >= _MAX_FLOWS:
+            reason = BlockReason.TOO_MANY_CONNECTIONS
+        if reason is not None:
+            self._report(key, reason)
+            self._reset(key[1], syn)
+            return
+        self._number += 1
+        spec = FlowSpec(
+            number=self._number,
+            key=key,
+            target=self._target(key, verdict),
+            statistics=FlowStatistics(began_at=self._loop.time()),
+            rule=verdict.rule,
+            check=self._check(key),
+        )
+        flow = self._flows[key] = Flow(syn, spec, self._context)
+        self._guest.group.create_task(self._dial(flow))
+
+    def _judge(self, key: FlowKey) -> Verdict:
+        _, address, port = key
+        if address == GATEWAY:
+            is_service = port in self._host.services
+            return Verdict(reason=None if is_service else BlockReason.PORT_NOT_ALLOWED)
+        name = self._guest.names.name(address)
+        if name is not None:
+            return self._policy.decide(name, port)
+        if self._policy.is_permissive and may_dial(address_text(address), allow_private=False):
+            return Verdict(reason=None)
+        return Verdict(reason=BlockReason.DIRECT_IP)
+
+    def _target(self, key: FlowKey, verdict: Verdict) -> Target:
+        _, address, port = key
+        if address == GATEWAY:
+            return Target(service=self._host.services[port], port=port)
+        return Target(
+            name=self._guest.names.name(address),
+            address=address_text(address),
+            port=port,
+            allow_private=verdict.allow_private,
+        )
+
+    def _check(self, key: FlowKey) -> NameCheck | None:
+        _, address, port = key
+        name = self._guest.names.name(address)
+        if name is None or self._policy.is_permissive or not NameCheck.covers(port):
+            return None
+        return NameCheck(name, port)
+
+    async def _dial(self, flow: Flow) -> None:
+        try:
+            upstream = await self._host.dialer.dial(flow.spec.target)
+        except DialError as error:
+            self._report(flow.spec.key, error.reason)
+            flow.refuse()
+        else:
+            flow.connected(upstream)
+
+    def _reset(self, remote: bytes, segment: Segment) -> None:
+        header = reset_for(self._guest.mac, remote, segment)
+        if header is not None:
+            self._guest.wire.send(header)
+
+    def _report(self, key: FlowKey, reason: BlockReason, sni: str | None = None) -> None:
+        _, address, port = key
+        self._host.log.repeated(
+            EgressEvent(
+                kind=EgressEventKind.BLOCKED,
+                host=self._guest.names.name(address),
+                address=address_text(address),
+                port=port,
+                reason=reason,
+                sni=sni,
+            )
+        )
+
+    @override
+    def opened(self, flow: FlowSpec, address: str) -> None:
+        self._host.log.single(self._of(flow, EgressEventKind.OPEN, real_address=address))
+
+    @override
+    def blocked(self, flow: FlowSpec, mismatch: Mismatch) -> None:
+        self._report(flow.key, mismatch.reason, mismatch.name)
+
+    @override
+    def closed(self, flow: FlowSpec, reason: CloseReason) -> None:
+        self._flows.pop(flow.key, None)
+        if flow.statistics.was_opened:
+            self._host.log.single(self._of(flow, EgressEventKind.CLOSE, close=reason))
+
+    def _of(
+        self,
+        flow: FlowSpec,
+        kind: EgressEventKind,
+        *,
+        real_address: str = "",
+        close: CloseReason | None = None,
+    ) -> EgressEvent:
+        elapsed_s = self._loop.time() - flow.statistics.began_at
+        return EgressEvent(
+            kind=kind,
+            host=flow.target.name,
+            address=address_text(flow.key[1]),
+            port=flow.key[2],
+            rule=flow.rule,
+            flow=flow.number,
+            real_address=real_address,
+            up_bytes=flow.statistics.up_bytes,
+            down_bytes=flow.statistics.down_bytes,
+            elapsed_ms=int(elapsed_s * 1000),
+            close=close,
+        )

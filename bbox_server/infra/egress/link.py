@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One guest on the other end of a socket: its frames, and what answers each."""
+
+import asyncio
+import socket
+from typing import Final, Never
+
+from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind, Transport
+from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.infra.egress.bucket import TokenBucket
+from bbox_server.infra.egress.connections import Connections
+from bbox_server.infra.egress.datagram import build_datagram, parse_datagram
+from bbox_server.infra.egress.frame import FrameReader, LinkViolationError
+from bbox_server.infra.egress.icmp import echo_reply, prohibited
+from bbox_server.infra.egress.link_context import GuestSide, HostSide
+from bbox_server.infra.egress.names import NameTable
+from bbox_server.infra.egress.nameserver import NameServer
+from bbox_server.infra.egress.packet import (
+    ETHERTYPE_ARP,
+    ETHERTYPE_IPV4,
+    GATEWAY,
+    GUEST,
+    PROTOCOL_ICMP,
+    PROTOCOL_TCP,
+    PROTOCOL_UDP,
+    Frame,
+    Packet,
+    address_text,
+    arp_reply,
+    build_frame,
+    build_packet,
+    parse_frame,
+    parse_packet,
+)
+from bbox_server.infra.egress.segment import parse_segment
+from bbox_server.infra.egress.wire import GuestWire
+
+_TICK_S: Final = 0.2
+_DNS_PORT: Final = 53
+_CONTROL_RATE: Final = 100.0
+_CONTROL_BURST: Final = 200.0
+_GROUP_BIT: Final = 1
+# A guest that boots asks for these by itself: DHCP, mDNS, LLMNR, SSDP, NTP.
+_QUIET_PORTS: Final = frozenset((67, 123, 1900, 5353, 5355))
+
+
+class _EndedError(Exception):
+    pass
+
+
+def _end_group() -> Never:
+    # The only way in which a group ends its tasks.
+    raise _EndedError
+
+
+class GuestLink:
+    """The network of the guest behind one socket."""
+
+    def __init__(self, link: socket.socket, host: HostSide, policy: EgressPolicy) -> None:
+        self._link = link
+        self._host = host
+        self._policy = policy
+        self._loop = asyncio.get_running_loop()
+        self._reader = FrameReader()
+        self._wire = GuestWire(link)
+        self._names = NameTable()
+        self._control = TokenBucket(_CONTROL_RATE, _CONTROL_BURST, self._loop.time())
+        self._ended = asyncio.Event()
+        self._guest_mac: bytes | None = None
+        self._connections: Connections | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._nameserver: NameServer | None = None
+
+    def update(self, policy: EgressPolicy) -> None:
+        """Use another policy at once."""
+        self._policy = policy
+        if self._connections is not None:
+            self._connections.update(policy)
+
+    async def run(self) -> None:
+        """Serve until QEMU closes the socket or breaks the protocol."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                self._nameserver = NameServer(self._names, self._host.resolver, group)
+                group.create_task(self._tick())
+                self._loop.add_reader(self._link, self._on_readable)
+                await self._ended.wait()
+                _end_group()
+        except* _EndedError:
+            pass
+        finally:
+            self._stop()
+
+    def _stop(self) -> None:
+        self._loop.remove_reader(self._link)
+        self._wire.close()
+        if self._connections is not None:
+            self._connections.close()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK_S)
+            if self._connections is not None:
+                self._connections.tick()
+            self._host.log.tick()
+
+    def _on_readable(self) -> None:
+        try:
+            if not self._reader.receive(self._link):
+                self._ended.set()
+                return
+            for frame in self._reader.frames():
+                self._take(frame)
+        except BlockingIOError:
+            return
+        except OSError:
+            self._ended.set()
+        except LinkViolationError:
+            event = EgressEvent(kind=EgressEventKind.LINK_VIOLATION)
+            self._host.log.repeated(event)
+            self._ended.set()
+        self._wire.flush()
+
+    def _take(self, data: memoryview) -> None:
+        frame = parse_frame(data)
+        if frame is None or not self._is_guest(frame.source_mac):
+            return
+        if frame.ethertype == ETHERTYPE_IPV4:
+            self._take_packet(frame)
+        elif frame.ethertype == ETHERTYPE_ARP:
+            self._answer(arp_reply(frame.source_mac, frame.body))
+
+    def _is_guest(self, mac: bytes) -> bool:
+        if self._guest_mac is None and not mac[0] & _GROUP_BIT:
+            self._guest_mac = mac
+            self._connections = self._new_connections(mac)
+        return mac == self._guest_mac
+
+    def _new_connections(self, mac: bytes) -> Connections | None:
+        if self._group is None:
+            return None
+        guest = GuestSide(wire=self._wire, mac=mac, names=self._names, group=self._group)
+        return Connections(guest, self._host, self._policy)
+
+    def _take_packet(self, frame: Frame) -> None:
+        packet = parse_packet(frame.body)
+        if packet is None or packet.source != GUEST:
+            return
+        if packet.protocol == PROTOCOL_TCP:
+            segment = parse_segment(packet.body)
+            if segment is not None and self._connections is not None:
+                self._connections.receive(packet.destination, segment)
+        elif packet.protocol == PROTOCOL_UDP:
+            self._take_datagram(frame, packet)
+        else:
+            self._take_other(frame, packet)
+
+    def _take_datagram(self, frame: Frame, packet: Packet) -> None:
+        datagram = parse_datagram(packet.body)
+        if datagram is None or self._nameserver is None:
+            return
+        port, guest_port = datagram.destination_port, datagram.source_port
+        if packet.destination == GATEWAY and port == _DNS_PORT:
+            self._nameserver.ask(
+                bytes(datagram.payload),
+                self._policy,
+                lambda answer: self._send_datagram(guest_port, answer),
+            )
+        elif port not in _QUIET_PORTS:
+            self._prohibit(frame, packet)
+            self._host.log.repeated(
+                EgressEvent(
+                    kind=EgressEventKind.BLOCKED,
+                    host=self._names.name(packet.destination),
+                    address=address_text(packet.destination),
+                    port=port,
+                    transport=Transport.UDP,
+                    reason=BlockReason.UDP_NOT_ALLOWED,
+                )
+            )
+
+    def _take_other(self, frame: Frame, packet: Packet) -> None:
+        is_ping = packet.protocol == PROTOCOL_ICMP and packet.destination == GATEWAY
+        if not is_ping:
+            self._prohibit(frame, packet)
+        elif (reply := echo_reply(packet.body)) and self._control.take(self._loop.time()):
+            self._send_packet(GATEWAY, PROTOCOL_ICMP, reply)
+
+    def _prohibit(self, frame: Frame, packet: Packet) -> None:
+        # Never about ICMP itself: two stacks would answer each other for ever (RFC 1122, 3.2.2).
+        if packet.protocol != PROTOCOL_ICMP and self._control.take(self._loop.time()):
+            self._send_packet(GATEWAY, PROTOCOL_ICMP, prohibited(frame.body))
+
+    def _send_datagram(self, guest_port: int, answer: bytes) -> None:
+        datagram = build_datagram(_DNS_PORT, guest_port, answer)
+        self._send_packet(GATEWAY, PROTOCOL_UDP, datagram)
+
+    def _send_packet(self, source: bytes, protocol: int, body: bytes) -> None:
+        if self._guest_mac is not None:
+            packet = build_packet(source, protocol, body)
+            self._answer(build_frame(self._guest_mac, ETHERTYPE_IPV4, packet))
+
+    def _answer(self, frame: bytes | None) -> None:
+        if frame is not None:
+            self._wire.send(frame)

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the session host tells the relay: JSON lines on its standard input."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.relay import HostOverride, RelaySpec
+from bbox_server.domain.egress.rule import HostRule
+
+GUEST_MTU: Final = 65_520
+"""QEMU's `host_mtu`: 2.7 to 4 Gbit/s, and 1 Gbit/s with 1500 (egress.md)."""
+
+Json = Mapping[str, object]
+
+
+class SettingsError(Exception):
+    """A line that the relay can't use."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelaySettings:
+    """What a relay is started with.
+
+    Attributes:
+        services: Unix sockets by gateway port.
+        user: Numbers of the user and group to become; None stays who it is.
+    """
+
+    socket: str
+    policy: EgressPolicy
+    services: Mapping[int, str]
+    overrides: tuple[HostOverride, ...]
+    mtu: int
+    user: tuple[int, int] | None
+
+
+def encode_settings(spec: RelaySpec, user: tuple[int, int] | None) -> bytes:
+    """The first line."""
+    overrides = [
+        {"name": override.name, "address": override.address, "port": override.port}
+        for override in spec.overrides
+    ]
+    return _line(
+        {
+            "socket": spec.socket,
+            "policy": _encode_policy(spec.policy),
+            "services": {str(service.port): service.socket for service in spec.services},
+            "overrides": overrides,
+            "mtu": GUEST_MTU,
+            "user": user,
+        }
+    )
+
+
+def encode_update(policy: EgressPolicy) -> bytes:
+    """A later line: use another policy."""
+    return _line({"policy": _encode_policy(policy)})
+
+
+def decode_settings(line: bytes) -> RelaySettings:
+    """Read the first line.
+
+    Raises:
+        SettingsError: It is not what `encode_settings` writes.
+    """
+    values = _object(line)
+    services = _mapping(values, "services")
+    return RelaySettings(
+        socket=_text(values, "socket"),
+        policy=_decode_policy(_mapping(values, "policy")),
+        services={int(port): _text(services, port) for port in services},
+        overrides=tuple(_decode_override(entry) for entry in _list(values, "overrides")),
+        mtu=_number(values, "mtu"),
+        user=_decode_user(values.get("user")),
+    )
+
+
+def decode_update(line: bytes) -> EgressPolicy:
+    """Read a later line.
+
+    Raises:
+        SettingsError: It is not what `encode_update` writes.
+    """
+    return _decode_policy(_mapping(_object(line), "policy"))
+
+
+def _line(values: Json) -> bytes:
+    return json.dumps(values, separators=(",", ":")).encode() + b"\n"
+
+
+def _encode_policy(policy: EgressPolicy) -> Json:
+    rules = [
+        {"name": rule.name, "ports": list(rule.ports), "allow_private": rule.allow_private}
+        for rule in policy.rules
+    ]
+    return {"profile": policy.profile.value, "rules": rules}
+
+
+def _decode_policy(values: Json) -> EgressPolicy:
+    return EgressPolicy(
+        profile=EgressProfile(_text(values, "profile")),
+        rules=tuple(_decode_rule(entry) for entry in _list(values, "rules")),
+    )
+
+
+def _decode_rule(values: Json) -> HostRule:
+    ports = values.get("ports")
+    if not isinstance(ports, list) or not all(isinstance(port, int) for port in ports):
+        raise SettingsError("ports")
+    return HostRule(
+        name=_text(values, "name"),
+        ports=tuple(ports),
+        allow_private=values.get("allow_private") is True,
+    )
+
+
+def _decode_override(values: Json) -> HostOverride:
+    port = None if values.get("port") is None else _number(values, "port")
+    return HostOverride(name=_text(values, "name"), address=_text(values, "address"), port=port)
+
+
+def _decode_user(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if isinstance(value, list) and [type(number) for number in value] == [int, int]:
+        return (value[0], value[1])
+    raise SettingsError("user")
+
+
+def _object(line: bytes) -> Json:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise SettingsError("no JSON") from error
+    if not isinstance(values, dict):
+        raise SettingsError("no object")
+    return values
+
+
+def _mapping(values: Json, key: str) -> Json:
+    value = values.get(key)
+    if not isinstance(value, dict):
+        raise SettingsError(key)
+    return value
+
+
+def _list(values: Json, key: str) -> list[Json]:
+    value = values.get(key)
+    if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+        raise SettingsError(key)
+    return value
+
+
+def _text(values: Json, key: str) -> str:
+    value = values.get(key)
+    if not isinstance(value, str):
+        raise SettingsError(key)
+    return value
+
+
+def _number(values: Json, key: str) -> int:
+    value = values.get(key)
+    if not isinstance(value, int):
+        raise SettingsError(key)
+    return value
