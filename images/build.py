@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m images.build base|codex|all|push|pins`: builds images and puts them into the store.
+
+What is built already, of the same ingredients, is not built again.
+"""
+
+import argparse
+import asyncio
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bbox_server.domain.error import BboxError
+from bbox_server.domain.image import parse_reference
+from bbox_server.domain.workspace import HostPath
+from bbox_server.infra.agents.registry import IMAGE_REGISTRY
+from bbox_server.infra.images.squashfs import SquashfsWriter
+from bbox_server.infra.images.store import SquashfsImageStore, host_architecture
+from bbox_server.infra.process.sandbox_user import resolve_sandbox_user
+from images.containerfile import Builder
+from images.node import copy_node, node_digest
+from images.npm import extract, fetch
+from images.pins import BuildError, Pins, read_pins
+from images.rootfs import build_rootfs
+
+HERE: Final = Path(__file__).parent
+WORK: Final = HERE.parent / "build" / "images"
+NAMES: Final = ("base", "codex")
+
+_VENDOR: Final = {"amd64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one image is made.
+
+    Attributes:
+        prepare: Fills the Containerfile's context.
+        base: The image that it is built from, or empty.
+    """
+
+    name: str
+    prepare: Callable[[Pins, Path], None]
+    base: str = ""
+
+
+def _prepare_base(pins: Pins, context: Path) -> None:
+    with _step("Debian, by mmdebstrap"):
+        build_rootfs(pins, context / "rootfs.tar")
+    with _step("Node"):
+        copy_node(pins.base.node, context / "node")
+
+
+def _prepare_codex(pins: Pins, context: Path) -> None:
+    with _step("Codex, from npm"):
+        archive = fetch(pins.codex, WORK / "npm")
+        vendor = f"package/vendor/{_VENDOR[host_architecture()]}"
+        taken = {
+            f"{vendor}/bin": "codex/bin",
+            f"{vendor}/codex-path": "codex/codex-path",
+            f"{vendor}/codex-resources/bwrap": "codex/codex-resources/bwrap",
+            f"{vendor}/codex-package.json": "codex/codex-package.json",
+        }
+        extract(archive, taken, context)
+
+
+RECIPES: Final = {
+    "base": Recipe(name="base", prepare=_prepare_base),
+    "codex": Recipe(name="codex", prepare=_prepare_codex, base="base"),
+}
+
+
+def build(name: str, pins: Pins) -> Path:
+    """One image with what it is built from; returns its OCI layout."""
+    recipe = RECIPES[name]
+    key = _ingredients(recipe, pins, build(recipe.base, pins) if recipe.base else None)
+    layout, stamp = WORK / name, WORK / f"{name}.key"
+    if layout.is_dir() and stamp.is_file() and stamp.read_text() == key:
+        return layout
+    WORK.mkdir(parents=True, exist_ok=True)
+    context = WORK / f"{name}.context"
+    shutil.rmtree(context, ignore_errors=True)
+    context.mkdir()
+    try:
+        recipe.prepare(pins, context)
+        with _step(f"{name}, by buildah"):
+            builder = Builder(work=WORK, timestamp=pins.source_date_epoch)
+            containerfile = HERE / name / "Containerfile"
+            layout = builder.build(name, containerfile, context, recipe.base)
+    finally:
+        shutil.rmtree(context, ignore_errors=True)
+    stamp.write_text(key)
+    return layout
+
+
+def _ingredients(recipe: Recipe, pins: Pins, base: Path | None) -> str:
+    total = hashlib.sha256(pins.digest.encode())
+    sources = (*sorted(HERE.glob("*.py")), HERE / recipe.name / "Containerfile")
+    for path in (*sources, *([base / "index.json"] if base else [])):
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return total.hexdigest()
+
+
+def store(name: str, layout: Path) -> None:
+    """Make the root filesystem, named as the agents name it."""
+    user = None
+    if os.geteuid() == 0:
+        user = resolve_sandbox_user(uid=0, gid=0, environment=os.environ)
+    images = SquashfsImageStore(root=_cache() / "images", writer=SquashfsWriter(user=user))
+    tag = parse_reference(f"{IMAGE_REGISTRY}/{name}:latest")
+    with _step(f"{name}, root filesystem"):
+        root = asyncio.run(images.import_layout(HostPath(str(layout)), tag))
+    size_mib = Path(root.path).stat().st_size / 2**20
+    _say(f"{tag} is {root.path} ({size_mib:.0f} MiB)")
+
+
+def _cache() -> Path:
+    """CACHE as bbox itself finds it; every user may pass through root's."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    if home or os.geteuid() != 0:
+        cache = Path(home or Path.home() / ".cache") / "bbox"
+    else:
+        cache = Path("/var/cache/bbox")
+    cache.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    return cache
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    begin = time.monotonic()
+    _say(f"{what} …")
+    yield
+    _say(f"{what}: {time.monotonic() - begin:.1f} s")
+
+
+def _say(text: str) -> None:
+    print(f"images: {text}", file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m images.build", description=__doc__)
+    parser.add_argument("what", choices=(*NAMES, "all", "push", "pins"))
+    parser.add_argument("registry", nargs="?", help="for push: where to, such as HOST/PROJECT")
+    arguments = parser.parse_args()
+    try:
+        _run(arguments.what, arguments.registry)
+    except (BuildError, BboxError) as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+def _run(what: str, registry: str | None) -> None:
+    if what == "pins":
+        print(f"node sha256 {host_architecture()}: {node_digest()}")
+        return
+    pins = read_pins(host_architecture())
+    for name in NAMES if what in {"all", "push"} else (what,):
+        layout = build(name, pins)
+        if what != "push":
+            store(name, layout)
+        elif registry is None:
+            raise BuildError("Say where to: make image-push REGISTRY=HOST/PROJECT.")
+        else:
+            Builder(work=WORK, timestamp=0).push(name, f"{registry}/{name}:latest")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
