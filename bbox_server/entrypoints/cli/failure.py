@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Failures, as a person and as a machine read them."""
 
-import json
-
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.session import Failure
 from bbox_server.entrypoints.cli.style import Style
@@ -26,18 +24,3 @@ def as_text(failure: Failure, style: Style) -> str:
         lines.append(f"  {style.green('→')} {failure.remediation}")
     lines.append(style.dim(f"  {failure.code}, docs/errors.md"))
     return "\n".join(lines) + "\n"
-
-
-def as_json(failure: Failure) -> str:
-    """The shape of protocol.md, Errors."""
-    return json.dumps(
-        {
-            "error": {
-                "code": failure.code,
-                "message": failure.message,
-                "cause": failure.cause,
-                "remediation": failure.remediation,
-                "retry": failure.retry.value,
-            }
-        }
-    )
