@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+# The one task runner. Every target does the set-up that it needs; `make help` lists them.
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin/
+PYTHON := $(BIN)python
+AGENT ?= codex
+ARGS ?=
+REGISTRY ?=
+
+# Evaluated by the shell that uses it, after setup: where bbox itself looks (infra/host).
+CACHE = $$($(PYTHON) -c 'import os; from bbox_server.infra.host.directories \
+	import resolve_directories; print(resolve_directories(os.environ, uid=os.geteuid()).cache)')
+SHELL_FILES = git ls-files --cached --others --exclude-standard '*.sh'; git grep --untracked -lE \
+	'^(\#! ?/[a-z/]+(busybox |env )?(ba|da)?sh|\# shellcheck shell=)' -- ':!*.md' ':!*.py' ':!Makefile'
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build build-guest fetch-runtime guest-pins test test-coverage check lint \
+	lint-fix fmt tidy verify install run demo bench clean docs upgrade image-base image-codex \
+	image-all image-push quick-tests docs-check
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub(/%/, "NAME", $$1); printf "  %-15s %s\n", $$1, $$2 }' Makefile
+
+setup: ## packages (apt, as root), uv and .venv; the others call it
+	@python3 -m setup
+
+build: setup ## the wheel, into dist/
+	@.cache/uv/bin/uv build --quiet --wheel --no-build-isolation --python $(PYTHON) --out-dir dist .
+	@ls dist/*.whl
+
+fetch-runtime: setup ## download the Debian packages that the guest system is made of
+	@$(PYTHON) -m guest.build fetch --packages .cache/guest/packages
+
+build-guest: setup ## the guest system: kernel and initramfs
+	@$(PYTHON) -m guest.build build --packages .cache/guest/packages --output "$(CACHE)/guest"
+
+guest-pins: setup ## pin the newest packages of the guest system
+	@$(PYTHON) -m guest.build pins
+
+test: lint docs-check build-guest image-all ## everything: check's parts, contracts, adapters, booted guests, demo
+	@$(BIN)pytest -m "" -n 2 --dist loadgroup $(ARGS)
+
+test-coverage: build-guest image-all ## the same tests, with what they leave uncovered
+	@$(BIN)pytest -m "" -n 2 --dist loadgroup --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)
+
+check: lint docs-check quick-tests ## formatting, lint, types, layers, docs, quick tests: under a minute
+
+lint: setup ## ruff, mypy, import-linter, shellcheck; changes nothing
+	@echo "lint: ruff"
+	@$(BIN)ruff format --check --quiet . || { echo "lint: make fmt" >&2; exit 1; }
+	@$(BIN)ruff check --quiet .
+	@echo "lint: mypy"
+	@$(BIN)mypy --no-error-summary
+	@echo "lint: import-linter"
+	@$(BIN)lint-imports >.cache/setup/lint-imports.log || { cat .cache/setup/lint-imports.log; exit 1; }
+	@echo "lint: shellcheck"
+	@{ $(SHELL_FILES); } | sort -u | xargs -r shellcheck
+
+quick-tests:
+	@$(BIN)pytest -q -n 2 $(ARGS)
+
+docs-check: setup
+	@$(PYTHON) -m docs.generate --check
+
+lint-fix: setup ## ruff's own repairs, then formatting
+	@$(BIN)ruff check --fix --quiet .
+	@$(BIN)ruff format --quiet .
+
+fmt: setup ## format
+	@$(BIN)ruff format .
+
+tidy: setup ## bring the locks in line with pyproject.toml, keeping versions
+	@$(PYTHON) -m setup.lock
+
+upgrade: setup ## newest versions that are at least seven days old, into the locks
+	@$(PYTHON) -m setup.lock --upgrade
+
+verify: fmt lint test ## fmt + lint + test
+
+docs: setup ## generate docs/errors.md
+	@$(PYTHON) -m docs.generate
+
+install: setup ## bbox and bbox-server for this user (root: into /usr/local)
+	@$(PYTHON) -m setup.install
+
+run: build-guest image-$(AGENT) ## bbox, e.g. make run AGENT=codex ARGS='--review -- exec "fix it"'
+	@$(BIN)bbox $(AGENT) $(ARGS)
+
+demo: build-guest image-base image-codex ## a real agent in a real microVM changes a project; you decide
+	@$(PYTHON) -m demo
+
+bench: build-guest image-base ## every bench/*.py: ratios within one run
+	@for measure in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)" || exit 1; done
+
+image-base image-codex image-all: image-%: setup
+	@$(PYTHON) -m images.build $*
+
+image-base: ## the root filesystem that agents' images start from
+image-codex: ## the Codex CLI's image
+image-all: ## every image under images/
+
+image-push: image-all ## REGISTRY=HOST/PROJECT: push the images there
+	@$(PYTHON) -m images.build push $(REGISTRY)
+
+e2e-%: build-guest image-all ## tests/e2e/test_NAME.py alone; e2e-all is all of them
+	@$(PYTHON) -m pytest -m "" $(if $(filter all,$*),tests/e2e,tests/e2e/test_$*.py) $(ARGS)
+
+clean: ## what was built or cached in this tree, but .venv and downloads
+	@rm -rf dist build .coverage htmlcov .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './.cache/*' -prune -exec rm -rf {} +

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Debian packages that the project needs: the only list of them."""
+
+import os
+import shutil
+import subprocess
+from typing import Final
+
+from setup.command import SetupError, run, say
+
+PACKAGES: Final = (
+    "buildah",  # images from Containerfiles
+    "ca-certificates",
+    "e2fsprogs",  # the guest's scratch disk
+    "git",
+    "iproute2",
+    "mmdebstrap",  # the base image
+    "openssh-client",
+    "python3-venv",  # the virtual environment that uv lives in
+    "qemu-system-common",  # virtiofsd
+    "qemu-system-x86",
+    "shellcheck",
+    "squashfs-tools-ng",  # tar2sqfs
+    "tmux",
+    "uidmap",  # newuidmap, for mmdebstrap and buildah
+    "util-linux",
+)
+_APT_OPTIONS: Final = ("-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300")
+_UNREACHABLE: Final = (
+    "Check the network, and the mirror that /etc/apt/sources.list* and /etc/apt/apt.conf.d name."
+)
+
+
+def install_packages() -> None:
+    """Bring what is missing, as root; nothing is started when all is there.
+
+    Raises:
+        SetupError: apt failed, or is needed and this is not root.
+    """
+    if not shutil.which("dpkg-query"):
+        say(f"not a Debian: nothing is installed; needed are {' '.join(PACKAGES)}")
+        return
+    missing = missing_packages()
+    if not missing:
+        return
+    if os.geteuid() != 0:
+        raise SetupError(
+            f"{len(missing)} packages are missing and only root can install them.\n"
+            f"Run this as root, then `make setup` again:\n"
+            f"    apt-get update && apt-get install --no-install-recommends {' '.join(missing)}"
+        )
+    env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    run("apt-get update", ["apt-get", "update", "-q"], hint=_UNREACHABLE, env=env)
+    run(
+        f"apt-get install {' '.join(missing)}",
+        ["apt-get", "install", *_APT_OPTIONS, *missing],
+        hint=_UNREACHABLE,
+        env=env,
+    )
+
+
+def missing_packages() -> list[str]:
+    """Those of the list that dpkg does not know as installed."""
+    known = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.splitlines()
+    return [name for name in PACKAGES if f"{name} installed" not in known]
