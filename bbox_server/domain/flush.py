@@ -68,7 +68,7 @@ class FlushRecord:
 
     flush: FlushId
     kind: FlushKind
-    paths: tuple[WorkspacePath, ...]
+    results: tuple[PathResult, ...]
     undone_by: FlushId | None = None
 
 

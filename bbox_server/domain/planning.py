@@ -120,9 +120,7 @@ class _Planning:
                     self._take((make,))
 
     def result(self, wanted: Sequence[Wanted]) -> FlushPlan:
-        gone = {o.path for o in self.operations if o.kind in _GOING}
-        come = {o.path for o in self.operations if o.kind not in _GOING}
-        ordered = sorted(self.operations, key=lambda operation: _order(operation, gone & come))
+        ordered = in_order(self.operations)
         made = {o.path: index for index, o in enumerate(ordered) if o.kind not in _GOING}
         needs = {item.path: made.get(item.needs) for item in wanted if item.needs is not None}
         return hash_plan(
@@ -220,6 +218,13 @@ def _difference(base: Entry | None, now: Present) -> ConflictReason | None:
         return None
     is_type = _KIND_OF[base.kind] is now.kind
     return ConflictReason.CHANGED_HERE if is_type else ConflictReason.TYPE_DIFFERS
+
+
+def in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
+    """The operations so that each finds what it needs."""
+    gone = {operation.path for operation in operations if operation.kind in _GOING}
+    come = {operation.path for operation in operations if operation.kind not in _GOING}
+    return tuple(sorted(operations, key=lambda operation: _order(operation, gone & come)))
 
 
 def is_same(entry: Entry, now: Present) -> bool:
