@@ -77,7 +77,8 @@ class Entry:
         kind: File, directory, symbolic link, or something that is none of them.
         mode: Permission bits only; the host masks setuid, setgid and sticky.
         size: Bytes.
-        digest: Of a file's content; None for everything else and for what is hashed lazily.
+        digest: Of a file's content. Of a bulk change's directory: of the names, sizes and times
+            below it, so that another content is another change. None for everything else.
         link_target: Of a symbolic link, as it was written.
     """
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from bbox_server.domain.change import ChangeSet, Side
+from bbox_server.domain.change import Change, ChangeSet, Side
 from bbox_server.domain.vm import WorkspaceShare
 from bbox_server.domain.workspace import HostPath, WorkspacePath
 
@@ -75,4 +75,11 @@ class Overlay(Protocol):
 
     async def read(self, side: Side, path: WorkspacePath) -> bytes:
         """Content of the baseline or agent side. Raises: review.stale, snapshot.limit."""
+        ...
+
+    async def expand(self, bulk: Change) -> tuple[Change, ...]:
+        """The changes that a bulk change stands for, each with its own tier and content hash.
+
+        Raises: review.stale when the directory is no longer what the bulk change was made of.
+        """
         ...
