@@ -36,6 +36,7 @@ _FORBIDDEN: Final = _networks(
 )
 # Everything else of IPv6 is link-local, multicast, v4-mapped, v4-compatible, NAT64 or unassigned.
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+_DISCARD_PORT: Final = 9
 
 
 def reach(address: str) -> Reach:
@@ -56,12 +57,13 @@ def is_own(address: str) -> bool:
     A datagram socket that is connected sends nothing.
     """
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect((address, 9))
-        except OSError:
-            return False
-        return str(probe.getsockname()[0]) == address
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((address, _DISCARD_PORT))
+            return str(probe.getsockname()[0]) == address
+    except OSError:
+        # No such family or no route: it can't be this host's.
+        return False
 
 
 def may_dial(address: str, *, allow_private: bool) -> bool:

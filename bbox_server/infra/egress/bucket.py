@@ -1,6 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates and amounts that the guest can't exceed."""
 
+from typing import Final
+
+ENTRY_BYTES: Final = 160
+"""What a piece of data costs beyond its bytes: objects and their place in a queue."""
+
 
 class TokenBucket:
     """Allows `rate` a second, and `burst` at once."""

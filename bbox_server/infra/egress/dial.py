@@ -16,6 +16,7 @@ from bbox_server.infra.egress.resolve import Resolver
 _CONNECT_S: Final = 10.0
 _STAGGER_S: Final = 0.25
 """Between the starts of two attempts (RFC 8305, 5: 250 ms recommended)."""
+_KEEPALIVE_S: Final = 60
 _MAX_ATTEMPTS: Final = 6
 _MAX_DIALS: Final = 64
 
@@ -153,6 +154,9 @@ async def _connect(address: str, port: int) -> socket.socket:
     upstream = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        # The guest's own probes end at the relay, so these keep the way through NATs open.
+        upstream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        upstream.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_S)
         # The address is a number: nothing is resolved again between check and use.
         await asyncio.get_running_loop().sock_connect(upstream, (address, port))
     except BaseException:

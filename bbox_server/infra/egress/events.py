@@ -74,12 +74,20 @@ class EventLog:
             if entry.untold:
                 self._tell_if_due(entry)
 
+    def flush(self) -> None:
+        """Tell what was held back, due or not: the guest is gone."""
+        for entry in self._repeated.values():
+            if entry.untold:
+                self._tell_now(entry)
+
     def _tell_if_due(self, entry: _Repeated) -> None:
-        now = self._clocks.monotonic()
-        if now - entry.told_at >= _REPEAT_S:
-            self._number += 1
-            self._tell(replace(self._stamped(entry.latest), count=entry.untold))
-            entry.told_at, entry.untold = now, 0
+        if self._clocks.monotonic() - entry.told_at >= _REPEAT_S:
+            self._tell_now(entry)
+
+    def _tell_now(self, entry: _Repeated) -> None:
+        self._number += 1
+        self._tell(replace(self._stamped(entry.latest), count=entry.untold))
+        entry.told_at, entry.untold = self._clocks.monotonic(), 0
 
     def _stamped(self, event: EgressEvent) -> EgressEvent:
         return replace(event, id=self._number, at=self._clocks.wall())

@@ -152,6 +152,9 @@ class Flow:
             if segment.acknowledgement != self._sending.sequence:
                 return False
             self.state = FlowState.OPEN
+        if segment.sequence != self._expected:
+            # A repeat, or a probe that asks for a sign of life (RFC 9293, 3.8.4).
+            self._acknowledge_later()
         heard = self._sending.acknowledge(segment)
         if heard is Heard.NONSENSE:
             self._acknowledge_later()
@@ -323,7 +326,9 @@ class Flow:
         if self.state is FlowState.CLOSED:
             return
         self.state = FlowState.CLOSED
-        if self._upstream is not None:
+        if self._upstream is not None and reason is CloseReason.DONE:
             self._upstream.close()
+        elif self._upstream is not None:
+            self._upstream.reset()
         self._sending.drop()
         self._context.observer.closed(self.spec, reason)

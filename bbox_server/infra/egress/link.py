@@ -97,6 +97,7 @@ class GuestLink:
         self._wire.close()
         if self._connections is not None:
             self._connections.close()
+        self._host.log.flush()
 
     async def _tick(self) -> None:
         while True:

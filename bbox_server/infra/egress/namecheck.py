@@ -55,7 +55,7 @@ class NameCheck:
         if hello.found is Found.NAMED and hello.name == self._name:
             self.is_passed = True
             return None
-        return Mismatch(self._reason(hello), hello.name[:_SHOWN_CHARACTERS] or None)
+        return Mismatch(self._reason(hello), _shown(hello.name))
 
     def expired(self) -> Mismatch:
         """What to report when the rest never comes."""
@@ -71,3 +71,8 @@ class NameCheck:
                 return BlockReason.NO_SNI
             case Found.FOREIGN | Found.INCOMPLETE:
                 return BlockReason.NO_CLIENT_HELLO
+
+
+def _shown(name: str) -> str | None:
+    # The guest's own bytes: what a terminal would act on is escaped here already.
+    return ascii(name)[1:-1][:_SHOWN_CHARACTERS] or None

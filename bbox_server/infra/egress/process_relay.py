@@ -53,7 +53,9 @@ class ProcessRelay(NetworkRelay):
         self, spec: RelaySpec, observe: Callable[[EgressEvent], None]
     ) -> AsyncIterator[RunningRelay]:
         async with AsyncExitStack() as stack:
-            stack.callback(Path(spec.socket).unlink, missing_ok=True)
+            # A host process that was killed leaves its socket behind.
+            _remove(spec.socket)
+            stack.callback(_remove, spec.socket)
             control, stdin = socket.socketpair()
             stack.enter_context(control)
             control.settimeout(0)
@@ -150,6 +152,10 @@ class _Told:
     def _on_end(self) -> None:
         self._has_ended = True
         self._changed.set()
+
+
+def _remove(path: str) -> None:
+    Path(path).unlink(missing_ok=True)
 
 
 def _command(stdin: int, stdout: int) -> Command:

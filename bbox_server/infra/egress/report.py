@@ -13,10 +13,12 @@ from bbox_server.domain.egress.event import (
     EgressEventKind,
     Transport,
 )
+from bbox_server.infra.process.printable import printable
 
 VERSION: Final = 1
 _MAX_LINE: Final = 4096
 """PIPE_BUF: a line goes into the pipe as a whole or not at all (pipe(7))."""
+_MAX_TEXT: Final = 253
 
 _INTEGERS: Final = {
     "id": "id",
@@ -76,19 +78,19 @@ def decode_line(line: bytes) -> EgressEvent | Notice:
     """
     values = json.loads(line)
     if "relay" in values:
-        return Notice(kind=str(values["relay"]), cause=str(values.get("cause", "")))
+        return Notice(kind=_text(values["relay"]), cause=_text(values.get("cause", "")))
     numbers = {name: int(values[key]) for key, name in _INTEGERS.items()}
     return EgressEvent(
         at=float(values["ts"]),
         kind=EgressEventKind(values["ev"]),
         host=_optional(values["host"]),
-        address=str(values["ip"]),
+        address=_text(values["ip"]),
         transport=Transport(values["proto"]),
         reason=BlockReason(values["reason"]) if values["reason"] else None,
         sni=_optional(values["sni"]),
-        rule=str(values["rule"]),
+        rule=_text(values["rule"]),
         first_at=float(values["first_ts"]),
-        real_address=str(values["real_ip"]),
+        real_address=_text(values["real_ip"]),
         close=CloseReason(values["close"]) if values["close"] else None,
         **numbers,
     )
@@ -118,5 +120,10 @@ class Reporter:
                 return
 
 
+def _text(value: object) -> str:
+    # Whoever reads must not have to trust the process that talks to the guest.
+    return printable(str(value), _MAX_TEXT)
+
+
 def _optional(value: object) -> str | None:
-    return None if value is None else str(value)
+    return None if value is None else _text(value)

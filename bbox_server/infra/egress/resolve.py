@@ -16,6 +16,7 @@ _FAILED_S: Final = 3.0
 _DEADLINE_S: Final = 10.0
 _MAX_CACHED: Final = 1024
 _THREADS: Final = 16
+_MAX_PENDING: Final = 96
 _STACK_BYTES: Final = 512 * 1024
 _TEMPORARY: Final = frozenset((socket.EAI_AGAIN, socket.EAI_MEMORY, socket.EAI_SYSTEM))
 
@@ -42,6 +43,7 @@ class Resolver:
         threading.stack_size(_STACK_BYTES)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
         self._cache: dict[str, tuple[float, asyncio.Future[Resolution]]] = {}
+        self._pending = 0
         self._overrides = {
             override.name: Resolution(addresses=(override.address,), port=override.port)
             for override in overrides
@@ -54,8 +56,11 @@ class Resolver:
             return fixed
         loop = asyncio.get_running_loop()
         expires_at, answer = self._cache.get(name, (0.0, None))
-        if answer is None or expires_at < loop.time():
-            answer = asyncio.wrap_future(self._threads.submit(_ask, name))
+        # A question that hangs is not asked again: the guest could fill the threads with it.
+        if answer is None or (answer.done() and expires_at < loop.time()):
+            if self._pending >= _MAX_PENDING:
+                return Resolution(is_temporary=True)
+            answer = self._submit(name)
             self._remember(name, loop.time() + _FOUND_S, answer)
         try:
             async with asyncio.timeout(_DEADLINE_S):
@@ -65,6 +70,15 @@ class Resolver:
         if not resolution.addresses:
             self._remember(name, loop.time() + _FAILED_S, answer)
         return resolution
+
+    def _submit(self, name: str) -> "asyncio.Future[Resolution]":
+        self._pending += 1
+        answer = asyncio.wrap_future(self._threads.submit(_ask, name))
+        answer.add_done_callback(self._on_answer)
+        return answer
+
+    def _on_answer(self, _: "asyncio.Future[Resolution]") -> None:
+        self._pending -= 1
 
     def _remember(self, name: str, until: float, answer: "asyncio.Future[Resolution]") -> None:
         if name not in self._cache and len(self._cache) >= _MAX_CACHED:

@@ -6,7 +6,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import Final
 
-from bbox_server.infra.egress.bucket import Budget
+from bbox_server.infra.egress.bucket import ENTRY_BYTES, Budget
 from bbox_server.infra.egress.segment import MASK, MIN_MSS, Segment, SynOptions, after
 
 _MAX_WINDOW: Final = 4 << 20
@@ -81,7 +81,7 @@ class SendQueue:
     def sent(self, data: bytes) -> None:
         """Count data as sent and keep it."""
         self._unacknowledged.append((self._next, data))
-        self._budget.hold(len(data))
+        self._budget.hold(len(data) + ENTRY_BYTES)
         self._next = (self._next + len(data)) & MASK
 
     def sent_control(self) -> None:
@@ -128,7 +128,7 @@ class SendQueue:
 
     def drop(self) -> None:
         """Forget everything: the connection is over."""
-        self._budget.hold(-sum(len(data) for _, data in self._unacknowledged))
+        self._budget.hold(-sum(len(data) + ENTRY_BYTES for _, data in self._unacknowledged))
         self._unacknowledged.clear()
 
     def _duplicate(self) -> Heard:
@@ -139,4 +139,4 @@ class SendQueue:
     def _forget(self) -> None:
         queue = self._unacknowledged
         while queue and after(self._first, queue[0][0]) >= len(queue[0][1]):
-            self._budget.hold(-len(queue.popleft()[1]))
+            self._budget.hold(-len(queue.popleft()[1]) - ENTRY_BYTES)

@@ -3,10 +3,11 @@
 
 import asyncio
 import socket
+import struct
 from collections import deque
 from collections.abc import Callable
 
-from bbox_server.infra.egress.bucket import Budget
+from bbox_server.infra.egress.bucket import ENTRY_BYTES, Budget
 
 
 class Upstream:
@@ -44,7 +45,11 @@ class Upstream:
     @property
     def address(self) -> str:
         """What the socket is connected to; empty for a service."""
-        name = self._socket.getpeername()
+        try:
+            name = self._socket.getpeername()
+        except OSError:
+            # It was reset already: the first read tells.
+            return ""
         return str(name[0]) if isinstance(name, tuple) else ""
 
     @property
@@ -99,13 +104,21 @@ class Upstream:
         self._stop_writing()
         self._closed = True
         self._socket.close()
-        self._budget.hold(-self.queued_bytes)
+        self._budget.hold(-self.queued_bytes - ENTRY_BYTES * len(self._queue))
         self._queue.clear()
         self.queued_bytes = 0
+
+    def reset(self) -> None:
+        """Close the socket so that the other side doesn't take it for a proper end."""
+        if not self._closed:
+            linger = struct.pack("ii", 1, 0)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.close()
 
     def _enqueue(self, rest: bytes) -> None:
         self._queue.append(rest)
         self._count(len(rest))
+        self._budget.hold(ENTRY_BYTES)
         if not self._writing:
             self._loop.add_writer(self._socket, self._on_writable)
             self._writing = True
@@ -129,6 +142,7 @@ class Upstream:
                 self._queue[0] = first[sent:]
                 break
             self._queue.popleft()
+            self._budget.hold(-ENTRY_BYTES)
         if not self._queue:
             self._stop_writing()
             if self._finished:
