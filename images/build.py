@@ -21,6 +21,7 @@ from bbox_server.domain.error import BboxError
 from bbox_server.domain.image import parse_reference
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.agents.registry import IMAGE_REGISTRY
+from bbox_server.infra.host.directories import resolve_directories
 from bbox_server.infra.images.squashfs import SquashfsWriter
 from bbox_server.infra.images.store import SquashfsImageStore, host_architecture
 from bbox_server.infra.process.sandbox_user import resolve_sandbox_user
@@ -122,13 +123,10 @@ def store(name: str, layout: Path) -> None:
 
 
 def _cache() -> Path:
-    """CACHE as bbox itself finds it; every user may pass through root's."""
-    home = os.environ.get("XDG_CACHE_HOME")
-    if home or os.geteuid() != 0:
-        cache = Path(home or Path.home() / ".cache") / "bbox"
-    else:
-        cache = Path("/var/cache/bbox")
-    cache.mkdir(parents=True, exist_ok=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+    """CACHE as bbox itself finds it; the sandbox uid must get through root's."""
+    uid = os.geteuid()
+    cache = resolve_directories(os.environ, uid=uid).cache
+    cache.mkdir(parents=True, exist_ok=True, mode=0o711 if uid == 0 else 0o700)
     return cache
 
 

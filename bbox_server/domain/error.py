@@ -19,6 +19,8 @@ class Retry(StrEnum):
 class ErrorCode(StrEnum):
     """Stable, dotted codes: an editor or a script may match on them."""
 
+    AGENT_INVALID = "agent.invalid"
+    AGENT_INVALID_NAME = "agent.invalid-name"
     AGENT_UNKNOWN = "agent.unknown"
     BOOT_FAILED = "boot.failed"
     BOOT_TIMEOUT = "boot.timeout"
@@ -73,6 +75,8 @@ def _entry(message: str, retry: Retry) -> CatalogueEntry:
 
 
 CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
+    ErrorCode.AGENT_INVALID: _entry("The definition of an agent is not valid.", Retry.FIX),
+    ErrorCode.AGENT_INVALID_NAME: _entry("An agent can't have that name.", Retry.FIX),
     ErrorCode.AGENT_UNKNOWN: _entry("There is no such agent.", Retry.FIX),
     ErrorCode.BOOT_FAILED: _entry("The microVM did not start.", Retry.FIX),
     ErrorCode.BOOT_TIMEOUT: _entry("The microVM did not become ready in time.", Retry.RETRY),

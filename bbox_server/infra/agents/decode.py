@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One agent from its file."""
+
+import re
+from pathlib import PurePosixPath
+from typing import Final
+
+from bbox_server.domain.agent import (
+    WORKSPACE_VARIABLE,
+    Agent,
+    AgentFile,
+    AgentProvider,
+    AgentResources,
+    MemoryShares,
+    agent_name,
+    fill,
+    provider_variables,
+    template_names,
+)
+from bbox_server.domain.credential import ProviderId
+from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.image import parse_reference
+from bbox_server.infra.agents.document import Document, invalid
+
+_KEYS: Final = (
+    *("name", "description", "image", "command", "unattended", "env_forward", "env", "memory"),
+    *("resources", "credential_paths", "providers", "hosts", "files"),
+)
+_VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
+_PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
+_PROVIDER: Final = re.compile("[a-z][a-z0-9-]*")
+
+_PERCENT: Final = 100
+_CPUS: Final = 256
+_MIB: Final = 16 * 1024 * 1024
+
+
+def decode_agent(document: Document, registry: str) -> Agent:
+    """An agent; `registry` stands for `${registry}` in its image's name.
+
+    Raises:
+        BboxError: agent.invalid, agent.invalid-name, egress.invalid-rule,
+            image.invalid-reference.
+    """
+    document.only(*_KEYS)
+    providers = tuple(_provider(entry) for entry in document.children("providers"))
+    names = [name for provider in providers for name in provider_variables(provider.id)]
+    known = frozenset((WORKSPACE_VARIABLE, *names))
+    files = tuple(_file(entry, known) for entry in document.children("files"))
+    command = document.texts("command")
+    if not command:
+        raise invalid(f"{document.place}: command is missing.")
+    return Agent(
+        name=agent_name(document.text("name")),
+        description=document.text("description"),
+        image=parse_reference(fill(document.text("image"), {"registry": registry})),
+        command=command,
+        unattended=document.texts("unattended"),
+        env_forward=_patterns(document),
+        env=_variables(document.child("env")),
+        memory=_memory(document.child("memory")),
+        resources=_resources(document.child("resources")),
+        credential_paths=tuple(
+            _home_path(document, path) for path in document.texts("credential_paths")
+        ),
+        providers=providers,
+        hosts=tuple(map(parse_host_rule, document.texts("hosts"))),
+        files=files,
+    )
+
+
+def _provider(document: Document) -> AgentProvider:
+    document.only("id", "hosts", "env")
+    name = document.text("id")
+    if not _PROVIDER.fullmatch(name):
+        raise invalid(f"{document.place}: {name!r} is no provider's name.")
+    provider = ProviderId(name)
+    env = _variables(document.child("env"))
+    known = frozenset(provider_variables(provider))
+    for template in env.values():
+        _check_template(document, template, known)
+    hosts = tuple(map(parse_host_rule, document.texts("hosts")))
+    return AgentProvider(id=provider, hosts=hosts, env=env)
+
+
+def _file(document: Document, known: frozenset[str]) -> AgentFile:
+    document.only("path", "content")
+    template = document.text("content")
+    _check_template(document, template, known)
+    return AgentFile(path=_home_path(document, document.text("path")), template=template)
+
+
+def _check_template(document: Document, template: str, known: frozenset[str]) -> None:
+    try:
+        unknown = template_names(template) - known
+    except ValueError as error:
+        raise invalid(f"{document.place}: a lone $ (write $$).") from error
+    if unknown:
+        raise invalid(f"{document.place}: unknown ${{{min(unknown)}}}.")
+
+
+def _home_path(document: Document, text: str) -> PurePosixPath:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or not path.parts:
+        raise invalid(f"{document.place}: {text!r} does not lead into the home.")
+    return path
+
+
+def _variables(document: Document) -> dict[str, str]:
+    for name in document.members:
+        if not _VARIABLE.fullmatch(name):
+            raise invalid(f"{document.place}: {name!r} is no variable's name.")
+    return document.all_texts()
+
+
+def _patterns(document: Document) -> tuple[str, ...]:
+    patterns = document.texts("env_forward")
+    for pattern in patterns:
+        if not _PATTERN.fullmatch(pattern):
+            raise invalid(f"{document.place}: {pattern!r} is no NAME or NAME*.")
+    return patterns
+
+
+def _memory(document: Document) -> MemoryShares:
+    document.only("node_heap", "go_limit")
+    return MemoryShares(
+        node_heap=document.number("node_heap", 0, _PERCENT),
+        go_limit=document.number("go_limit", 0, _PERCENT),
+    )
+
+
+def _resources(document: Document) -> AgentResources:
+    document.only("cpus", "memory_mib", "tmp_size_mib")
+    default = AgentResources()
+    return AgentResources(
+        cpus=document.number("cpus", default.cpus, _CPUS),
+        memory_mib=document.number("memory_mib", default.memory_mib, _MIB),
+        tmp_size_mib=document.number("tmp_size_mib", default.tmp_size_mib, _MIB),
+    )
