@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
+import gzip
 import re
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
@@ -9,6 +11,9 @@ from hypothesis import strategies as st
 
 from bbox_server.domain.escape import SOFT_RESET, TerminalFilter, without_queries
 from bbox_server.domain.sequence import SEQUENCE_LIMIT, STRING_LIMIT
+
+
+DATA = Path(__file__).parent / "data"
 
 
 def _pass(*pieces: bytes) -> bytes:
@@ -263,3 +268,11 @@ def test_no_output_takes_more_than_linear_time(unit: bytes) -> None:
 
     seconds(100_000)
     assert seconds(800_000) < 16 * seconds(200_000) + 0.1
+
+
+def test_a_recording_of_codex_passes_but_for_its_titles() -> None:
+    # A session of the scripted demo in a terminal of 120 by 40; paths were replaced.
+    recording = gzip.decompress((DATA / "codex-0.169.0-tui.gz").read_bytes())
+    wanted = re.sub(rb"\x1b\](?:0|7501);[^\x07\x1b]*(?:\x07|\x1b\\)", b"", recording)
+    assert len(wanted) > 50_000
+    assert _pass(*(recording[at : at + 777] for at in range(0, len(recording), 777))) == wanted
