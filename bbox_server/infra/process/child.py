@@ -66,6 +66,10 @@ class Child:
         flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
         return os.waitid(os.P_PIDFD, self._pidfd, flags) is not None
 
+    def poll(self) -> int | None:
+        """The exit code, as `wait` gives it, or None while the program runs."""
+        return self._reap() if self.has_ended() else None
+
     def send(self, number: signal.Signals) -> None:
         """Signal the whole group; nothing happens when it has ended."""
         if self._process.returncode is None:

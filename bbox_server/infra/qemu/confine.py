@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run a share's daemon where it can do no more than the share needs. A program of its own.
+
+    python -I -S confine.py PARENT UID GID ro|rw DIRECTORY -- PROGRAM WORD…
+
+It starts as the caller, so that interpreter and source may be where the sandbox user can't read,
+and then: the descriptor limit as high as allowed; the sandbox user; a user namespace with the one
+map `1000 <sandbox uid> 1`; a mount namespace, in it for `ro` a read-only bind of the directory
+(Debian's virtiofsd can't deny writes itself); all capabilities of that namespace; the program.
+The share's daemon so owns its files as the sandbox user, shows them as the guest's user 1000, and
+has no other user's rights anywhere (guest.md 6, workspace.md traps).
+
+Stdlib only, no import of ours: it runs as a file.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Final, NoReturn
+
+GUEST_ID: Final = 1000
+
+# linux/sched.h, linux/mount.h, linux/prctl.h, linux/capability.h
+_CLONE_NEWNS: Final = 0x00020000
+_CLONE_NEWUSER: Final = 0x10000000
+_MS_RDONLY: Final = 1
+_MS_NOSUID: Final = 2
+_MS_NODEV: Final = 4
+_MS_NOEXEC: Final = 8
+_MS_REMOUNT: Final = 32
+_MS_BIND: Final = 4096
+_MS_REC: Final = 0x4000
+_MS_PRIVATE: Final = 0x40000
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_DUMPABLE: Final = 4
+_PR_CAP_AMBIENT: Final = 47
+_PR_CAP_AMBIENT_RAISE: Final = 2
+_CAPABILITY_VERSION_3: Final = 0x20080522
+_WORDS: Final = 6  # two of effective, permitted, inheritable
+
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def main(argv: list[str]) -> NoReturn:
+    """Confine this process, then become the program."""
+    parent, uid, gid, access, directory = argv[1:6]
+    program = argv[7:]
+    raise_descriptor_limit()
+    become(int(uid), int(gid))
+    enter_namespaces()
+    if access == "ro":
+        make_read_only(directory)
+    keep_capabilities()
+    die_with(int(parent))
+    os.execv(program[0], program)  # noqa: S606 - the whole purpose
+
+
+def raise_descriptor_limit() -> None:
+    """The hard limit; for root the kernel's own. virtiofsd keeps one descriptor an inode."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if os.geteuid() == 0:
+        hard = max(hard, int(Path("/proc/sys/fs/nr_open").read_text(encoding="ascii")))
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            # Root of a container may not raise it (CAP_SYS_RESOURCE).
+            _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def become(uid: int, gid: int) -> None:
+    """Be the sandbox user, without any other group."""
+    if (os.geteuid(), os.getegid()) != (uid, gid):
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    # A change of user makes /proc/self root's; the maps are written there.
+    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
+
+
+def enter_namespaces() -> None:
+    """A user namespace with one user and one group, and a mount namespace of its own."""
+    uid, gid = os.geteuid(), os.getegid()
+    _check(_libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS), "unshare")
+    for name, text in (
+        ("setgroups", "deny"),
+        ("uid_map", f"{GUEST_ID} {uid} 1"),
+        ("gid_map", f"{GUEST_ID} {gid} 1"),
+    ):
+        Path("/proc/self", name).write_text(text, encoding="ascii")
+    _mount(b"none", b"/", _MS_REC | _MS_PRIVATE)
+
+
+def make_read_only(directory: str) -> None:
+    """Bind a directory over itself, read-only, for this namespace."""
+    path = os.fsencode(directory)
+    _mount(path, path, _MS_BIND)
+    # What the outer mount forbids is locked: a remount must not take it away.
+    flags = os.statvfs(directory).f_flag & (_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    _mount(b"none", path, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags)
+
+
+def keep_capabilities() -> None:
+    """Make every capability of the user namespace survive the exec, though we are not 0 there."""
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    words = (ctypes.c_uint32 * _WORDS)()
+    _check(_libc.capget(ctypes.byref(header), words), "capget")
+    words[2], words[5] = words[1], words[4]  # inheritable := permitted
+    _check(_libc.capset(ctypes.byref(header), words), "capset")
+    last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
+    for capability in range(last + 1):
+        _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl")
+
+
+def die_with(parent: int) -> None:
+    """Get SIGKILL when the parent ends; after every change of credentials, which clears this."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0), "prctl")
+    if os.getppid() != parent:
+        sys.exit("confine: the parent is gone")
+
+
+def _mount(source: bytes, target: bytes, flags: int) -> None:
+    _check(_libc.mount(source, target, None, flags, None), f"mount {os.fsdecode(target)}")
+
+
+def _check(result: int, what: str) -> None:
+    if result < 0:
+        sys.exit(f"confine: {what}: {os.strerror(ctypes.get_errno())}")
+
+
+if __name__ == "__main__":
+    main(sys.argv)

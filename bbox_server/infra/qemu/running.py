@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A VM that runs: its shell channel, and the ways it ends."""
+
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
+from typing_extensions import override
+
+from bbox_server.domain.error import BboxError
+from bbox_server.domain.vm import OwnedFd, RunningVm, StopMode, VmEnd, VmExit
+from bbox_server.infra.qemu.boot import PoweredOn
+from bbox_server.infra.qemu.channel import ChannelRequest
+from bbox_server.infra.qemu.control import ControlPort, lost_guest
+from bbox_server.infra.qemu.monitor import Monitor
+from bbox_server.infra.qemu.settings import Deadlines
+
+
+class QemuVm(RunningVm):
+    """A guest on local QEMU."""
+
+    def __init__(
+        self,
+        machine: PoweredOn,
+        control: ControlPort,
+        monitor: Monitor,
+        shell_socket: Path,
+        deadlines: Deadlines,
+    ) -> None:
+        self._machine = machine
+        self._control = control
+        self._monitor = monitor
+        self._shell_socket = shell_socket
+        self._deadlines = deadlines
+        # Asked for at power-on: the guest grants it as soon as it can, whether we look or not.
+        self._request: ChannelRequest | None = ChannelRequest(shell_socket, control)
+
+    @override
+    async def open_shell_channel(self) -> OwnedFd:
+        request = self._request or ChannelRequest(self._shell_socket, self._control)
+        self._request = None
+        try:
+            async with asyncio.timeout(self._deadlines.channel_s):
+                return await request.granted()
+        except TimeoutError as error:
+            raise lost_guest("The guest's shell port does not answer.") from error
+        finally:
+            request.close()
+
+    @override
+    async def stop(self, mode: StopMode) -> VmExit:
+        match mode:
+            case StopMode.GRACEFUL:
+                await self._power_off()
+            case StopMode.NOW:
+                self._machine.qemu.kill()
+        return await self.wait()
+
+    @override
+    async def wait(self) -> VmExit:
+        await self._machine.qemu.wait()
+        self._monitor.close()
+        self._machine.console.close()
+        end = self._monitor.end
+        if self._machine.console.said.has_panicked and end is VmEnd.GUEST_RESET:
+            end = VmEnd.GUEST_PANIC  # panic=-1 reboots at once
+        return VmExit(end=end, console_tail=self.console_tail())
+
+    @override
+    def console_tail(self) -> tuple[str, ...]:
+        return self._machine.console.said.tail()
+
+    @override
+    def memory_kills(self) -> tuple[str, ...]:
+        return tuple(self._machine.console.said.kills)
+
+    def close(self) -> None:
+        """Close the ports; the process is another's to end."""
+        if self._request is not None:
+            self._request.close()
+        self._control.close()
+        self._monitor.close()
+
+    async def _power_off(self) -> None:
+        with suppress(TimeoutError, BboxError):
+            async with asyncio.timeout(self._deadlines.power_off_s):
+                await self._control.command("OFF")
+                await self._machine.qemu.wait()
+        if not self._machine.qemu.has_ended():
+            self._monitor.quit()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._deadlines.quit_s):
+                    await self._machine.qemu.wait()
+        self._machine.qemu.kill()
