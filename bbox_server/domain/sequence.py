@@ -16,8 +16,8 @@ SEQUENCE_LIMIT: Final = 256
 STRING_LIMIT: Final = 1 << 20
 """Characters after which a string without an end is over: an output must not vanish for good."""
 
-_NUMBER: Final = r"[0-9]{0,5}+"
-_NUMBERS: Final = rf"(?:{_NUMBER}[;:]){{0,32}}+{_NUMBER}"
+_NUMBER: Final = r"[0-9]{0,5}"
+_NUMBERS: Final = rf"(?:{_NUMBER}[;:]){{0,32}}{_NUMBER}"
 
 MODES: Final = (
     *(1, 4, 5, 6, 7, 9, 12, 25, 45, 47, 66),
@@ -54,9 +54,9 @@ _COMMANDS: Final = (
 )
 
 # BEL BS HT LF VT FF CR SO SI; not ENQ, which asks the terminal for a text of its owner's.
-_TEXT: Final = r"[^\x00-\x06\x10-\x1f\x7f-\x9f]++"
+_TEXT: Final = r"[^\x00-\x06\x10-\x1f\x7f-\x9f]+"
 
-ALLOWED_RUN: Final = re.compile(f"(?:{'|'.join((_TEXT, *_COMMANDS, *_QUERIES))})*+")
+ALLOWED_RUN: Final = re.compile(f"(?:{'|'.join((_TEXT, *_COMMANDS, *_QUERIES))})*")
 """As much as may pass as it is."""
 
 QUERY: Final = re.compile("|".join(_QUERIES))
@@ -66,10 +66,10 @@ JUNK: Final = re.compile(r"(?:[\x00-\x06\x10-\x1a\x1c-\x1f\x7f]|\x1b(?=\x1b))+")
 
 C1: Final = re.compile(r"[\x80-\x9f]")
 
-CONTROL: Final = re.compile(r"\x1b\[[ -?]*+(?P<end>[@-~]?)")
+CONTROL: Final = re.compile(r"\x1b\[[ -?]*(?P<end>[@-~]?)")
 """A control sequence of any kind; `end` is empty when it is cut off or broken."""
 
-INTERMEDIATE: Final = re.compile(r"\x1b[ -/]++(?P<end>[0-~]?)")
+INTERMEDIATE: Final = re.compile(r"\x1b[ -/]+(?P<end>[0-~]?)")
 
 STRING_START: Final = re.compile(r"\x1b[]PX^_]")
 
@@ -79,9 +79,9 @@ COMMAND_END: Final = re.compile(r"[\x07\x18\x1a\x1b]")
 STRING_END: Final = re.compile(r"[\x18\x1a\x1b]")
 """Where other strings end: ST, or what cancels them; any escape does."""
 
-CONTROL_REST: Final = re.compile(r"[ -?]*+(?P<end>[@-~]?)")
+CONTROL_REST: Final = re.compile(r"[ -?]*(?P<end>[@-~]?)")
 
-INTERMEDIATE_REST: Final = re.compile(r"[ -/]*+(?P<end>[0-~]?)")
+INTERMEDIATE_REST: Final = re.compile(r"[ -/]*(?P<end>[0-~]?)")
 
 PARTIAL_QUERY: Final = re.compile(r"\x1b\](?:1(?:[01](?:;(?:\?\x1b?)?)?)?)?\Z")
 """A string that may become an allowed query with the next bytes."""

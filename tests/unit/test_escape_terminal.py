@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from bbox_server.domain.escape import SOFT_RESET, TerminalFilter, without_queries
 from bbox_server.domain.sequence import SEQUENCE_LIMIT, STRING_LIMIT
 
-
 DATA = Path(__file__).parent / "data"
 
 
