@@ -61,12 +61,15 @@ class ProviderRoute:
     Attributes:
         mount: Path of the guest's base URL, such as `/openai/v1`.
         upstream: Base URL that takes the mount's place.
+        upstream_variable: Host variable with another base URL, as the provider's own clients
+            read it.
         credential: How the host authenticates; logins become a second kind of it.
     """
 
     provider: ProviderId
     mount: str
     upstream: str
+    upstream_variable: str
     credential: ApiKey
 
     def to(self, upstream: str) -> "ProviderRoute":
@@ -78,18 +81,21 @@ OPENAI: Final = ProviderRoute(
     provider=ProviderId("openai"),
     mount="/openai/v1",
     upstream="https://api.openai.com/v1",
+    upstream_variable="OPENAI_BASE_URL",
     credential=ApiKey(header=BEARER, environment_names=("OPENAI_API_KEY", "CODEX_API_KEY")),
 )
 ANTHROPIC: Final = ProviderRoute(
     provider=ProviderId("anthropic"),
     mount="/anthropic",
     upstream="https://api.anthropic.com",
+    upstream_variable="ANTHROPIC_BASE_URL",
     credential=ApiKey(header=X_API_KEY, environment_names=("ANTHROPIC_API_KEY",)),
 )
 GOOGLE: Final = ProviderRoute(
     provider=ProviderId("google"),
     mount="/google",
     upstream="https://generativelanguage.googleapis.com",
+    upstream_variable="GOOGLE_GEMINI_BASE_URL",
     credential=ApiKey(
         header=X_GOOG_API_KEY, environment_names=("GEMINI_API_KEY", "GOOGLE_API_KEY")
     ),
@@ -98,8 +104,14 @@ OPENROUTER: Final = ProviderRoute(
     provider=ProviderId("openrouter"),
     mount="/openrouter/v1",
     upstream="https://openrouter.ai/api/v1",
+    upstream_variable="OPENROUTER_BASE_URL",
     credential=ApiKey(header=BEARER, environment_names=("OPENROUTER_API_KEY",)),
 )
+
+
+ROUTES: Final[Mapping[ProviderId, ProviderRoute]] = {
+    route.provider: route for route in (OPENAI, ANTHROPIC, GOOGLE, OPENROUTER)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

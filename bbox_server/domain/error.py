@@ -145,3 +145,18 @@ class BboxError(Exception):
     @override
     def __str__(self) -> str:
         return f"{self.message} {self.cause} {self.remediation}"
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BboxError | None:
+    """The first failure of ours in a group, as a task group raises them; None for a defect."""
+    for error in group.exceptions:
+        match error:
+            case BboxError():
+                return error
+            case BaseExceptionGroup():
+                found = first_error(error)
+                if found is not None:
+                    return found
+            case _:
+                pass
+    return None

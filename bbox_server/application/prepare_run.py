@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Decide everything about a run before anything starts."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from bbox_server.domain.agent import (
+    Access,
+    Agent,
+    AgentRegistry,
+    ProviderAccess,
+    agent_name,
+    derive_name,
+)
+from bbox_server.domain.credential import (
+    GATEWAY_PORT,
+    ROUTES,
+    CredentialProxy,
+    CredentialProxySpec,
+    PlaceholderToken,
+    ServedRoute,
+    find_key,
+)
+from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
+from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
+from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
+from bbox_server.domain.launch import Launch
+from bbox_server.domain.progress import Phase, ProgressObserver
+from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.session import SessionDirectories, SessionId
+from bbox_server.domain.snapshot import Snapshot, Snapshots
+from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
+from bbox_server.domain.workspace import HostPath, below
+
+GUEST_WORKSPACE: Final = HostPath("/workspace")
+PROXY_SOCKET: Final = "credentials"
+# A run of an image without an agent: enough for a shell and a compiler.
+IMAGE_MEMORY_MIB: Final = 2048
+AGENT_CPUS: Final = 2
+# More guest CPUs than one cost 1.3 s of boot under emulation (guest.md, Numbers).
+EMULATED_CPUS: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingredients:
+    """What was found at the same time."""
+
+    root: RootFilesystem
+    snapshot: Snapshot
+    verdict: AcceleratorVerdict
+    package_rules: EgressPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrepareRun:
+    """Resolves agent, keys, image, snapshot, network policy, resources and environment."""
+
+    agents: AgentRegistry
+    images: ImageStore
+    snapshots: Snapshots
+    package_hosts: PackageHosts
+    backend: VmBackend
+    proxy: CredentialProxy
+    progress: ProgressObserver
+    trusted_certificates: bytes
+
+    def name(self, request: RunRequest) -> str:
+        """What to call the run. Raises: agent.unknown, agent.invalid-name."""
+        if request.agent is not None:
+            return self.agents.get(request.agent).name
+        return agent_name(derive_name(request.image))
+
+    async def __call__(
+        self, request: RunRequest, session: SessionId, directories: SessionDirectories
+    ) -> Launch:
+        """Decide.
+
+        Raises:
+            BboxError: agent.unknown, credential.missing, image.*, snapshot.*, workspace.invalid,
+                egress.invalid-rule, dependency.missing: all before anything was started.
+        """
+        self.progress.started(Phase.PREPARE, "Preparing")
+        agent = self.agents.get(request.agent) if request.agent is not None else None
+        served = _served(agent, request.environ)
+        found = await self._gather(request, agent)
+        placeholder = self.proxy.new_placeholder()
+        access = _access(served, placeholder)
+        resources = _resources(request.resources, agent, found.verdict.accelerator)
+        command = _command(request, agent, found.root)
+        launch = Launch(
+            argv=command,
+            env=_environment(request, agent, access, resources.memory_mib)
+            | _own_variables(agent, session),
+            directory=_directory(agent, found.root),
+            files=agent.guest_files(access, GUEST_WORKSPACE) if agent else (),
+            root=found.root,
+            snapshot=found.snapshot,
+            resources=resources,
+            policy=_policy(request, agent, served, found.package_rules),
+            credentials=_proxy_spec(served, placeholder, directories),
+            trusted_certificates=self.trusted_certificates,
+        )
+        self.progress.finished(Phase.PREPARE, "Prepared")
+        return launch
+
+    async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
+        async with asyncio.TaskGroup() as tasks:
+            root = tasks.create_task(self._root(request, agent))
+            snapshot = tasks.create_task(self._snapshot(request))
+            verdict = tasks.create_task(self.backend.probe())
+            groups = tasks.create_task(self.package_hosts.groups())
+        if verdict.result().warning:
+            self.progress.warned(verdict.result().warning)
+        rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
+        return Ingredients(
+            root=root.result(),
+            snapshot=snapshot.result(),
+            verdict=verdict.result(),
+            package_rules=EgressPolicy(profile=EgressProfile.STANDARD, rules=rules),
+        )
+
+    async def _root(self, request: RunRequest, agent: Agent | None) -> RootFilesystem:
+        self.progress.started(Phase.IMAGE, "Finding the image…")
+        if request.image or agent is None:
+            reference = parse_reference(request.image, directory=request.workspace)
+        else:
+            reference = agent.image
+        root = await self.images.resolve(reference)
+        self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
+        return root
+
+    async def _snapshot(self, request: RunRequest) -> Snapshot:
+        self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
+        snapshot = await self.snapshots.take(request.workspace, request.excludes)
+        report = snapshot.report
+        hidden = f", {report.excluded + report.secret} hidden" if report.excluded else ""
+        self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
+        for skipped in report.skipped:
+            self.progress.warned(f"Not in the snapshot: {skipped}")
+        return snapshot
+
+
+def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRoute, ...]:
+    """The agent's providers whose keys are here; one at least, or it could do nothing."""
+    if agent is None:
+        return ()
+    routes = [ROUTES[provider.id] for provider in agent.providers if provider.routed]
+    found, missing = [], []
+    for route in routes:
+        upstream = environ.get(route.upstream_variable, "")
+        try:
+            found.append(find_key(route.to(upstream) if upstream else route, environ))
+        except BboxError as error:
+            if error.code is not ErrorCode.CREDENTIAL_MISSING:
+                raise
+            missing.append(error)
+    if missing and not found:
+        raise missing[0]
+    return tuple(found)
+
+
+def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:
+    base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
+    return {
+        one.route.provider: ProviderAccess(base_url=base + one.route.mount, placeholder=placeholder)
+        for one in served
+    }
+
+
+def _proxy_spec(
+    served: tuple[ServedRoute, ...],
+    placeholder: PlaceholderToken,
+    directories: SessionDirectories,
+) -> CredentialProxySpec | None:
+    if not served:
+        return None
+    return CredentialProxySpec(
+        socket=below(directories.runtime, PROXY_SOCKET), placeholder=placeholder, routes=served
+    )
+
+
+def _resources(
+    request: ResourceRequest, agent: Agent | None, accelerator: Accelerator
+) -> VmResources:
+    cpus = EMULATED_CPUS if accelerator is Accelerator.TCG else AGENT_CPUS
+    memory_mib = agent.resources.memory_mib if agent else IMAGE_MEMORY_MIB
+    return VmResources(
+        cpus=request.cpus or cpus,
+        memory_mib=request.memory_mib or memory_mib,
+        tmp_size_mib=request.tmp_size_mib or 0,
+    )
+
+
+def _command(request: RunRequest, agent: Agent | None, root: RootFilesystem) -> tuple[str, ...]:
+    if request.program is not None:
+        return (request.program, *request.arguments)
+    if agent is not None:
+        return agent.argv(request.arguments)
+    command = root.config.command(request.arguments)
+    if command:
+        return command
+    raise BboxError(
+        ErrorCode.CLI_USAGE,
+        cause=f"The image {request.image} names no command of its own.",
+        remediation="Say what to run: `bbox run --image REF -- COMMAND`.",
+    )
+
+
+def _directory(agent: Agent | None, root: RootFilesystem) -> str:
+    return GUEST_WORKSPACE if agent or not root.config.workdir else root.config.workdir
+
+
+def _environment(
+    request: RunRequest, agent: Agent | None, access: Access, memory_mib: int
+) -> dict[str, str]:
+    env = {name: request.environ[name] for name in TERMINAL_NAMES if name in request.environ}
+    if agent is not None:
+        env |= agent.environment(access, memory_mib)
+    return env
+
+
+# What a terminal program needs to draw rightly (compat VM-12).
+TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
+
+
+def _own_variables(agent: Agent | None, session: SessionId) -> dict[str, str]:
+    """What cannot be overridden (compat AGT-12, P-59)."""
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "BBOX_AGENT_NAME": agent.name if agent else "",
+        "BBOX_HOME": "/home/sandbox",
+        "BBOX_SESSION_ID": session,
+        "BBOX_WORKSPACE": GUEST_WORKSPACE,
+    }
+
+
+def _policy(
+    request: RunRequest,
+    agent: Agent | None,
+    served: tuple[ServedRoute, ...],
+    packages: EgressPolicy,
+) -> EgressPolicy:
+    profile = request.egress_profile or EgressProfile.STANDARD
+    own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
+    hosts = {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
+    if profile is EgressProfile.LOCKED and not own:
+        hosts[profile] = request.allow_hosts
+    return with_rules(
+        resolve_policy(profile, hosts, has_services=bool(served)), request.allow_hosts
+    )

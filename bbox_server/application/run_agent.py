@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run an agent on a snapshot of the workspace, up to the changes that wait for review."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.prepare_run import PrepareRun
+from bbox_server.application.run_sandbox import RunSandbox
+from bbox_server.application.session_journal import SessionJournal
+from bbox_server.domain.change import ChangeSet
+from bbox_server.domain.clock import Clock, IdSource
+from bbox_server.domain.error import BboxError, first_error
+from bbox_server.domain.progress import Phase, ProgressObserver
+from bbox_server.domain.run import RunRequest
+from bbox_server.domain.session import (
+    ExitStatus,
+    SessionDirectories,
+    SessionId,
+    SessionObserver,
+    SessionRecord,
+    SessionState,
+    SessionStore,
+)
+from bbox_server.domain.snapshot import Overlay, Snapshot, Snapshots
+from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFiles:
+    """How the adapters of one session are made from its directories."""
+
+    observer: Callable[[SessionDirectories, SessionId], SessionObserver]
+    recorder: Callable[[SessionDirectories], TerminalRecorder]
+    overlay: Callable[[SessionDirectories, Snapshot], Overlay]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOutcome:
+    """What a run left behind.
+
+    Attributes:
+        changes: All that the agent changed; empty when the session needs no review.
+    """
+
+    session: SessionId
+    exit: ExitStatus
+    changes: ChangeSet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """The run in order (architecture.md). Whatever fails, the agent's files stay."""
+
+    sessions: SessionStore
+    files: SessionFiles
+    snapshots: Snapshots
+    prepare: PrepareRun
+    sandbox: RunSandbox
+    terminal: UserTerminal
+    progress: ProgressObserver
+    clock: Clock
+    ids: IdSource
+
+    async def __call__(self, request: RunRequest) -> RunOutcome:
+        """Run to the end of the agent. Raises: what preparing and starting raise."""
+        record = self._record(request)
+        self.sessions.create(record)
+        with self.sessions.hold(record.id) as directories:
+            journal = SessionJournal(
+                record=record,
+                store=self.sessions,
+                observer=self.files.observer(directories, record.id),
+            )
+            try:
+                return await self._run(request, directories, journal)
+            except (BboxError, ExceptionGroup) as error:
+                failure = error if isinstance(error, BboxError) else first_error(error)
+                if failure is not None:
+                    journal.failed(failure)
+                self._leave(journal)
+                raise
+            except asyncio.CancelledError:
+                self._leave(journal)
+                raise
+
+    async def _run(
+        self, request: RunRequest, directories: SessionDirectories, journal: SessionJournal
+    ) -> RunOutcome:
+        journal.enter(SessionState.PREPARING)
+        launch = await self.prepare(request, journal.record.id, directories)
+        await self.snapshots.hold(journal.record.id, launch.snapshot)
+        journal.took_snapshot(launch.snapshot.report.generation)
+        overlay = self.files.overlay(directories, launch.snapshot)
+        attach = AttachTerminal(terminal=self.terminal, recorder=self.files.recorder(directories))
+        status = await self.sandbox(launch, overlay.share, directories, journal, attach)
+        return await self._collect(overlay, journal, status)
+
+    async def _collect(
+        self, overlay: Overlay, journal: SessionJournal, status: ExitStatus
+    ) -> RunOutcome:
+        self.progress.started(Phase.DIFF, "Computing what changed…")
+        changes = await overlay.changes()
+        self.progress.finished(Phase.DIFF, f"{len(changes.changes)} changes")
+        if changes.changes:
+            journal.enter(SessionState.REVIEWING)
+        else:
+            journal.enter(SessionState.DONE)
+            await self.snapshots.release(journal.record.id)
+        return RunOutcome(session=journal.record.id, exit=status, changes=changes)
+
+    def _record(self, request: RunRequest) -> SessionRecord:
+        return SessionRecord(
+            id=self.ids.session_id(),
+            state=SessionState.CREATED,
+            agent=self.prepare.name(request),
+            workspace=request.workspace,
+            command=request.arguments,
+            image=request.image,
+            created_at=self.clock.now(),
+        )
+
+    def _leave(self, journal: SessionJournal) -> None:
+        """End a run that was cut short: to review if the guest ever ran, else failed."""
+        ran = journal.record.state in {SessionState.RUNNING, SessionState.STOPPING}
+        journal.enter(SessionState.REVIEWING if ran else SessionState.FAILED)

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start everything around the agent, run it, and end everything."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.session_journal import SessionJournal
+from bbox_server.domain.clock import Clock
+from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy
+from bbox_server.domain.egress.event import EgressEvent, EgressEventKind
+from bbox_server.domain.egress.relay import GatewayService, NetworkRelay, RelaySpec
+from bbox_server.domain.launch import Launch
+from bbox_server.domain.progress import Phase, ProgressObserver
+from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
+from bbox_server.domain.terminal import (
+    GuestCommand,
+    GuestShell,
+    ShellConnector,
+    UserTerminal,
+)
+from bbox_server.domain.vm import (
+    GuestConfig,
+    RunningVm,
+    ShellIdentity,
+    StopMode,
+    VmBackend,
+    VmSpec,
+    WorkspaceShare,
+)
+from bbox_server.domain.workspace import below
+
+NANOSECONDS: Final = 1_000_000_000
+STOP_TIMEOUT_S: Final = 20
+# 128 + SIGKILL, as a shell reports it
+KILLED_CODE: Final = 137
+HOSTNAME: Final = "bbox"
+NETWORK_SOCKET: Final = "net"
+CONSOLE_LOG: Final = "console.log"
+GUEST_HOME: Final = "/home/sandbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSandbox:
+    """One agent run, from power-on to power-off."""
+
+    relay: NetworkRelay
+    proxy: CredentialProxy
+    backend: VmBackend
+    shells: ShellConnector
+    clock: Clock
+    progress: ProgressObserver
+    terminal: UserTerminal
+
+    async def __call__(
+        self,
+        launch: Launch,
+        share: WorkspaceShare,
+        directories: SessionDirectories,
+        journal: SessionJournal,
+        attach: AttachTerminal,
+    ) -> ExitStatus:
+        """Return how the agent ended; by then nothing of the VM runs any more."""
+        journal.enter(SessionState.STARTING)
+        self.progress.started(Phase.START_VM, "Starting the microVM…")
+        async with self._vm(launch, share, directories, journal) as (vm, identity):
+            async with self.shells.connect(await vm.open_shell_channel(), identity) as shell:
+                await self._write_files(shell, launch)
+                self.progress.finished(Phase.START_VM, "MicroVM is up")
+                journal.enter(SessionState.RUNNING)
+                self.progress.started(Phase.TERMINAL, "Running the agent")
+                status = _explained(await self._run(shell, launch, attach), vm)
+                journal.ended(status)
+                self.progress.finished(Phase.TERMINAL, "Agent has ended")
+            journal.enter(SessionState.STOPPING)
+            self.progress.started(Phase.STOP, "Stopping the microVM…")
+            await self._stop(vm)
+            self.progress.finished(Phase.STOP, "MicroVM stopped")
+        return status
+
+    @asynccontextmanager
+    async def _vm(
+        self,
+        launch: Launch,
+        share: WorkspaceShare,
+        directories: SessionDirectories,
+        journal: SessionJournal,
+    ) -> AsyncIterator[tuple[RunningVm, ShellIdentity]]:
+        identity = self.shells.new_identity()
+        async with AsyncExitStack() as stack:
+            services: tuple[GatewayService, ...] = ()
+            if launch.credentials is not None:
+                await stack.enter_async_context(
+                    self.proxy.start(launch.credentials, journal.observer)
+                )
+                services = (GatewayService(port=GATEWAY_PORT, socket=launch.credentials.socket),)
+            network = below(directories.runtime, NETWORK_SOCKET)
+            await stack.enter_async_context(
+                self.relay.start(
+                    RelaySpec(
+                        session=journal.record.id,
+                        socket=network,
+                        policy=launch.policy,
+                        services=services,
+                    ),
+                    lambda event: _report(event, journal),
+                )
+            )
+            vm = await stack.enter_async_context(
+                self.backend.start(
+                    VmSpec(
+                        session=journal.record.id,
+                        runtime_directory=directories.runtime,
+                        root_filesystem=launch.root.path,
+                        share=share,
+                        network_socket=network,
+                        console_log=below(directories.state, CONSOLE_LOG),
+                        resources=launch.resources,
+                        guest=self._guest(launch, identity),
+                    )
+                )
+            )
+            yield vm, identity
+
+    def _guest(self, launch: Launch, identity: ShellIdentity) -> GuestConfig:
+        return GuestConfig(
+            hostname=HOSTNAME,
+            tmp_size_mib=launch.resources.tmp_size_mib,
+            identity=identity,
+            time_ns=int(self.clock.now() * NANOSECONDS),
+            image_env=launch.root.config.env,
+            trusted_certificates=launch.trusted_certificates,
+        )
+
+    async def _write_files(self, shell: GuestShell, launch: Launch) -> None:
+        for file in launch.files:
+            path = file.path if file.path.is_absolute() else GUEST_HOME / file.path
+            await shell.write_file(str(path), file.content, file.mode)
+
+    async def _run(self, shell: GuestShell, launch: Launch, attach: AttachTerminal) -> ExitStatus:
+        command = GuestCommand(
+            argv=launch.argv,
+            env=launch.env,
+            directory=launch.directory,
+            terminal=self.terminal.size(),
+        )
+        async with shell.run(command) as process:
+            return await attach(process)
+
+    async def _stop(self, vm: RunningVm) -> None:
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await vm.stop(StopMode.GRACEFUL)
+
+
+def _explained(status: ExitStatus, vm: RunningVm) -> ExitStatus:
+    """Add what only the guest's kernel knows: that a kill was for want of memory."""
+    killed = status.signal == "KILL" or status.code == KILLED_CODE
+    return dataclasses.replace(status, out_of_memory=killed and bool(vm.memory_kills()))
+
+
+def _report(event: EgressEvent, journal: SessionJournal) -> None:
+    kind = EVENT_KINDS.get(event.kind)
+    if kind is None:
+        return
+    journal.observer.event(
+        kind,
+        {
+            "host": event.host,
+            "address": event.address,
+            "port": event.port,
+            "reason": event.reason,
+            "rule": event.rule,
+            "count": event.count,
+            "flow": event.flow,
+            "up_bytes": event.up_bytes,
+            "down_bytes": event.down_bytes,
+            "elapsed_ms": event.elapsed_ms,
+        },
+    )
+
+
+EVENT_KINDS: Final = {
+    EgressEventKind.BLOCKED: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.DNS_BLOCKED: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.FLOOD: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.LINK_VIOLATION: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.OPEN: EventKind.NETWORK_OPEN,
+    EgressEventKind.CLOSE: EventKind.NETWORK_CLOSE,
+}

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that is prepared: everything decided, nothing started."""
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from bbox_server.domain.credential import CredentialProxySpec
+from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.image import RootFilesystem
+from bbox_server.domain.snapshot import Snapshot
+from bbox_server.domain.vm import VmResources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuestFile:
+    """A file that is written into the guest before the agent starts.
+
+    Attributes:
+        path: Absolute in the guest, or relative to the home of the agent's user.
+    """
+
+    path: PurePosixPath
+    content: bytes
+    mode: int = 0o600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """What `RunSandbox` starts.
+
+    Attributes:
+        argv: The agent's whole command.
+        env: Its environment, over the image's.
+        credentials: The provider's proxy; None where the agent needs none.
+    """
+
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    directory: str
+    files: tuple[GuestFile, ...]
+    root: RootFilesystem
+    snapshot: Snapshot
+    resources: VmResources
+    policy: EgressPolicy
+    credentials: CredentialProxySpec | None
+    trusted_certificates: bytes
