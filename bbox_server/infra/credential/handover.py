@@ -62,6 +62,7 @@ def _served(served: dict[str, Any]) -> ServedRoute:
             provider=ProviderId(route["provider"]),
             mount=route["mount"],
             upstream=route["upstream"],
+            upstream_variable=route["upstream_variable"],
             credential=ApiKey(
                 header=KeyHeader(**credential["header"]),
                 environment_names=tuple(credential["environment_names"]),
