@@ -12,8 +12,10 @@ from typing import Protocol
 
 from bbox_server.domain.change import Change, ChangeId, Hunk, HunkId, Tier
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import FlushId
+from bbox_server.domain.rebase import FlushedBase
 from bbox_server.domain.sensitive import becomes_executable, explain
-from bbox_server.domain.workspace import Digest
+from bbox_server.domain.workspace import Digest, WorkspacePath
 
 
 class Verdict(StrEnum):
@@ -151,13 +153,29 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FlushedStep:
+    """What the undo of a flush brings back: the bases that it changed, as they were."""
+
+    flush: FlushId
+    bases: Mapping[WorkspacePath, FlushedBase | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewState:
-    """What is kept of a review, beside the contents of edits."""
+    """What is kept of a review, beside contents.
+
+    Attributes:
+        failures: Why a flush did not apply a change.
+        history: Decisions that can be taken back; none from before the last flush.
+        bases: Of paths that were flushed; their contents are in the review store.
+    """
 
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
     edits: Mapping[ChangeId, Edit] = field(default_factory=dict)
     failures: Mapping[ChangeId, str] = field(default_factory=dict)
     history: tuple[Step, ...] = ()
+    bases: Mapping[WorkspacePath, FlushedBase] = field(default_factory=dict)
+    flushes: tuple[FlushedStep, ...] = ()
 
 
 class ReviewStore(Protocol):

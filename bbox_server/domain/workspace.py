@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The user's folder and the paths in it."""
 
+import hashlib
 from pathlib import PurePosixPath
 from typing import NewType
 
@@ -17,3 +18,8 @@ WorkspacePath = PurePosixPath
 def below(directory: HostPath, *names: str) -> HostPath:
     """Join names of ours to a host directory."""
     return HostPath("/".join((directory.rstrip("/"), *names)))
+
+
+def digest_of(content: bytes) -> Digest:
+    """The digest of a content."""
+    return Digest(hashlib.sha256(content).hexdigest())

@@ -22,8 +22,7 @@ from bbox_server.domain.flush import (
 )
 from bbox_server.domain.plan import FlushPlan, Operation, OperationKind
 from bbox_server.domain.session import SessionId
-from bbox_server.domain.workspace import HostPath
-from bbox_server.infra.workspace.beneath import digest_of
+from bbox_server.domain.workspace import HostPath, digest_of
 from bbox_server.infra.workspace.flush_applying import Applying
 from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_lock import locked

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flush what is accepted: exactly the plan that the user was shown, or nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from bbox_server.application.plan_flush import PlanFlush, PreparedFlush
+from bbox_server.domain.change import ChangeKind, EntryKind, Side
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import Flusher, FlushReport
+from bbox_server.domain.hunk import HunkPlace, rest_after
+from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.review import Review, ReviewItem, ReviewState, Verdict
+from bbox_server.domain.settling import Settlement, after_flush, carry, settle
+from bbox_server.domain.workspace import WorkspacePath, digest_of
+
+Rest = dict[HunkPlace, Verdict] | None
+"""Verdicts on the hunks that are left of a file. None stands for an edited file: all that is left
+of the agent's is as good as rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlushChanges:
+    """Plans and applies, under the workspace's lock."""
+
+    planning: PlanFlush
+    flusher: Flusher
+
+    async def plan(self) -> FlushPlan:
+        """What a flush would do now; interrupted ones are recovered first.
+
+        Raises: flush.busy, flush.journal-corrupt, workspace.invalid, review.stale, disk.full.
+        """
+        async with self.flusher.lock():
+            await self.flusher.recover()
+            return (await self.planning()).plan
+
+    async def __call__(self, shown: PlanHash) -> FlushReport:
+        """Apply the plan of that hash.
+
+        Raises: flush.stale when the plan is another one by now, and nothing is applied; else as
+        `plan`, and disk.full or flush.failed when the flush's own records can't be kept.
+        """
+        async with self.flusher.lock():
+            await self.flusher.recover()
+            prepared = await self.planning()
+            if prepared.plan.hash != shown:
+                raise BboxError(
+                    ErrorCode.FLUSH_STALE,
+                    cause="The workspace or the decisions are not those of the plan any more.",
+                    remediation="Look at the new plan, and flush that.",
+                )
+            report = await self.flusher.apply(prepared.plan, prepared)
+            await self._settle(prepared, report)
+            return report
+
+    async def _settle(self, prepared: PreparedFlush, report: FlushReport) -> None:
+        reviews = self.planning.review.reviews
+        before = await reviews.load()
+        settlement = settle(prepared.wanted, prepared.plan, report)
+        await self._keep_bases(prepared, settlement)
+        places = _rest(prepared.review, settlement)
+        after = after_flush(before, prepared.review, settlement, report.flush)
+        await reviews.save(after)
+        await self._carry(after, places)
+
+    async def _keep_bases(self, prepared: PreparedFlush, settlement: Settlement) -> None:
+        """Keep the contents that later reviews and merges are relative to."""
+        bulks = {
+            item.change.id for item in prepared.review.items if item.change.kind is ChangeKind.BULK
+        }
+        for item in settlement.applied:
+            result = item.result
+            is_file = result is not None and result.kind is EntryKind.FILE
+            if not is_file or result is None or item.change in bulks:
+                continue
+            if result.digest in prepared.stored:
+                continue
+            content = await prepared.overlay.read(Side.AGENT, item.path)
+            if digest_of(content) == result.digest:
+                await prepared.reviews.put(content)
+
+    async def _carry(self, state: ReviewState, rest: Mapping[WorkspacePath, Rest]) -> None:
+        if not rest:
+            return
+        carried: dict[str, Verdict] = {}
+        for item in (await self.planning.review.list()).items:
+            carried.update(_carried(item, rest.get(item.change.path, {})))
+        verdicts = {**state.verdicts, **carried}
+        await self.planning.review.reviews.save(replace(state, verdicts=verdicts))
+
+
+def _rest(review: Review, settlement: Settlement) -> dict[WorkspacePath, Rest]:
+    """Where the hunks that were not flushed are in the new base, with their verdicts."""
+    applied = {item.path for item in settlement.applied}
+    rest: dict[WorkspacePath, Rest] = {}
+    for item in review.accepted:
+        if item.change.path in applied and item.edit is not None:
+            rest[item.change.path] = None
+        elif item.change.path in applied and item.verdict is Verdict.MIXED:
+            rest[item.change.path] = {
+                place: item.hunk_verdict(hunk)
+                for hunk, place in rest_after(item.hunks, item.accepted_hunks)
+                if item.hunk_verdict(hunk) is not Verdict.UNDECIDED
+            }
+    return rest
+
+
+def _carried(item: ReviewItem, rest: Rest) -> Mapping[str, Verdict]:
+    if rest is None:
+        return dict.fromkeys(item.keys, Verdict.REJECTED)
+    if item.hunks:
+        return carry(rest, item.hunks)
+    # Only the executable bit is left: that is a change as a whole now.
+    is_rejected = set(rest.values()) == {Verdict.REJECTED}
+    return {item.change.id: Verdict.REJECTED} if is_rejected else {}

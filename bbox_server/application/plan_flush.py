@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plan a flush: what is accepted, against the workspace as it is now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from typing_extensions import override
+
+from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.domain.change import Change, ChangeId, ChangeKind, Entry, EntryKind, Side, Tier
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import ContentSource, WorkspaceFiles
+from bbox_server.domain.hunk import TEXT_LIMIT_BYTES, Differ, Merge, is_text
+from bbox_server.domain.plan import (
+    FlushPlan,
+    MergeOutcome,
+    Operation,
+    Present,
+    Skipped,
+    SkipReason,
+    Wanted,
+    hash_plan,
+    merges_needed,
+    paths_to_observe,
+)
+from bbox_server.domain.planning import plan_flush
+from bbox_server.domain.review import Review, ReviewItem, ReviewState, ReviewStore, Verdict
+from bbox_server.domain.snapshot import Overlay
+from bbox_server.domain.workspace import Digest, WorkspacePath, digest_of
+
+_UNMERGED: Final = MergeOutcome(digest=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreparedFlush(ContentSource):
+    """A plan with what it was made of.
+
+    Attributes:
+        stored: Contents that are the user's decisions, and not simply the agent's file.
+    """
+
+    review: Review
+    wanted: tuple[Wanted, ...]
+    plan: FlushPlan
+    stored: frozenset[Digest]
+    overlay: Overlay
+    reviews: ReviewStore
+
+    @override
+    async def read(self, operation: Operation) -> bytes:
+        """The content of an operation, from the review or from the agent's side."""
+        if operation.content in self.stored and operation.content is not None:
+            return await self.reviews.get(operation.content)
+        return await self.overlay.read(Side.AGENT, operation.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFlush:
+    """Makes the plan of everything that is accepted. Changes nothing."""
+
+    review: ReviewChanges
+    files: WorkspaceFiles
+    differ: Differ
+
+    async def __call__(self) -> PreparedFlush:
+        """The plan now.
+
+        Raises: workspace.invalid, snapshot.failed, review.stale, disk.full.
+        """
+        state = await self.review.reviews.load()
+        review = await self.review.list()
+        stored: set[Digest] = set()
+        wanted: list[Wanted] = []
+        skipped: list[Skipped] = []
+        for item in review.accepted:
+            if item.change.kind is ChangeKind.BULK:
+                await self._expand(item.change, wanted, skipped)
+            else:
+                wanted += await self._wanted(state, item, stored)
+        present = await self.files.observe(sorted(paths_to_observe(wanted)))
+        merged = await self._merge(state, review, wanted, present)
+        stored |= {outcome.digest for outcome in merged.values() if outcome.digest is not None}
+        plan = plan_flush(wanted, present, merged)
+        return PreparedFlush(
+            review=review,
+            wanted=tuple(wanted),
+            plan=hash_plan(replace(plan, skipped=(*plan.skipped, *skipped))),
+            stored=frozenset(stored),
+            overlay=self.review.overlay,
+            reviews=self.review.reviews,
+        )
+
+    async def merge(self, change: ChangeId) -> tuple[Merge, Digest]:
+        """A change merged with the workspace's file, conflicts marked, for the user to edit.
+
+        Returns:
+            The merge, and the digest of the workspace's content, to give to `edit` as its base.
+
+        Raises: review.stale, flush.stale, review.invalid, dependency.missing.
+        """
+        state = await self.review.reviews.load()
+        item = (await self.review.list()).item(change)
+        ours = await self.files.read(item.change.path, TEXT_LIMIT_BYTES + 1)
+        merge = await self._merge_texts(state, item, ours)
+        if merge is None:
+            raise BboxError(
+                ErrorCode.REVIEW_INVALID,
+                cause=f"{item.change.path} is no text on all sides.",
+                remediation="Accept or reject it as a whole.",
+            )
+        return merge, digest_of(ours)
+
+    async def _expand(self, bulk: Change, wanted: list[Wanted], skipped: list[Skipped]) -> None:
+        for part in await self.review.overlay.expand(bulk):
+            if part.withheld is None and part.tier is Tier.ORDINARY:
+                wanted.append(
+                    Wanted(change=bulk.id, path=part.path, base=part.baseline, result=part.agent)
+                )
+            else:
+                reason = SkipReason.DECIDED_ON_ITS_OWN
+                skipped.append(Skipped(change=bulk.id, path=part.path, reason=reason))
+
+    async def _wanted(
+        self, state: ReviewState, item: ReviewItem, stored: set[Digest]
+    ) -> tuple[Wanted, ...]:
+        change = item.change
+        result = await self._result(state, item, stored)
+        resolves = item.edit.base if item.edit is not None else None
+        whole = Wanted(
+            change=change.id,
+            path=change.path,
+            base=change.baseline,
+            result=result,
+            resolves=resolves,
+        )
+        if change.old_path is None:
+            return (whole,)
+        new = replace(whole, base=None)
+        old = replace(whole, path=change.old_path, result=None, needs=change.path, resolves=None)
+        return (new, old)
+
+    async def _result(
+        self, state: ReviewState, item: ReviewItem, stored: set[Digest]
+    ) -> Entry | None:
+        change = item.change
+        if item.verdict is Verdict.ACCEPTED or change.agent is None:
+            return change.agent
+        content = await self.review.result(state, item)
+        digest = await self.review.reviews.put(content)
+        stored.add(digest)
+        modes = {hunk.id for hunk in item.hunks if not hunk.lines}
+        takes_mode = not modes or modes <= item.accepted_hunks or item.edit is not None
+        mode = change.agent.mode if takes_mode or not change.baseline else change.baseline.mode
+        return Entry(kind=EntryKind.FILE, mode=mode, size=len(content), digest=digest)
+
+    async def _merge(
+        self,
+        state: ReviewState,
+        review: Review,
+        wanted: Sequence[Wanted],
+        present: Mapping[WorkspacePath, Present],
+    ) -> dict[WorkspacePath, MergeOutcome]:
+        merged: dict[WorkspacePath, MergeOutcome] = {}
+        for item in merges_needed(wanted, present):
+            try:
+                reviewed = review.item(item.change)
+                merged[item.path] = await self._merge_one(state, reviewed, present[item.path])
+            except BboxError as error:
+                if error.code not in _NO_MERGE:
+                    raise
+                merged[item.path] = _UNMERGED
+        return merged
+
+    async def _merge_one(
+        self, state: ReviewState, item: ReviewItem, present: Present
+    ) -> MergeOutcome:
+        ours = await self.files.read(item.change.path, TEXT_LIMIT_BYTES + 1)
+        merge = await self._merge_texts(state, item, ours)
+        if merge is None or digest_of(ours) != present.digest:
+            return _UNMERGED
+        if merge.conflicts:
+            return MergeOutcome(digest=None, conflicts=merge.conflicts)
+        return MergeOutcome(digest=await self.review.reviews.put(merge.content))
+
+    async def _merge_texts(self, state: ReviewState, item: ReviewItem, ours: bytes) -> Merge | None:
+        base = await self.review.side(state, item.change, Side.BASELINE)
+        theirs = await self.review.result(state, item)
+        if not all(map(is_text, (ours, base, theirs))):
+            return None
+        return await self.differ.merge(base=base, ours=ours, theirs=theirs)
+
+
+# Without git, or when a file moves while it is read, there is a conflict and not a failure.
+_NO_MERGE: Final = frozenset(
+    {ErrorCode.DEPENDENCY_MISSING, ErrorCode.FLUSH_STALE, ErrorCode.PROCESS_FAILED}
+)
