@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading ignore files that anyone who writes to a repository can make (compat P-65)."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Final
+
+SIZE_LIMIT_BYTES: Final = 1 << 20
+"""As brood-box's cap of a config file (compat CFG-03)."""
+
+
+class UnusableFileError(Exception):
+    """The file is there, but is nothing that may be read; the text says why."""
+
+
+def read_lines(path: Path) -> tuple[str, ...]:
+    """The lines of a small regular file; none when there is no such file.
+
+    Raises:
+        UnusableFileError: A link, a fifo, a device, too large, or not readable.
+    """
+    try:
+        # O_NONBLOCK: opening a fifo must not wait for someone to write to it.
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        reason = "it is a symbolic link" if path.is_symlink() else str(error.strerror)
+        raise UnusableFileError(reason) from error
+    with os.fdopen(fd, "rb") as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            msg = "it is no regular file"
+            raise UnusableFileError(msg)
+        content = file.read(SIZE_LIMIT_BYTES + 1)
+    if len(content) > SIZE_LIMIT_BYTES:
+        msg = f"it is larger than {SIZE_LIMIT_BYTES} bytes"
+        raise UnusableFileError(msg)
+    text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+    return tuple(line.removesuffix("\r") for line in text.split("\n"))

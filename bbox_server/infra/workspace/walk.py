@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walk of a workspace: what goes into a snapshot, and what stays out and why."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.excludes import Hidden, HideTier, PathMatcher
+from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS
+from bbox_server.infra.workspace.git_layout import (
+    GIT_NAME,
+    GitZone,
+    is_dropped,
+    looks_like_git_directory,
+    zone_below,
+)
+from bbox_server.infra.workspace.limits import WALK_LIMITS, TreeLimits
+from bbox_server.infra.workspace.tracked import TrackedFiles
+from bbox_server.infra.workspace.tree import Row, Tree, is_directory, is_file, is_link, joined
+
+_KINDS: Final = {
+    stat.S_IFIFO: "a fifo",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a character device",
+    stat.S_IFBLK: "a block device",
+}
+
+FindRepository = Callable[[str, bool], TrackedFiles | None]
+"""The index of the work tree in a directory, given whether its `.git` is a directory."""
+
+
+@dataclass(slots=True)
+class WalkResult:
+    """A workspace as it was found.
+
+    Attributes:
+        zones: Git directories, and directories of reflogs in them, by path.
+        skipped: What could not be taken, one line each.
+    """
+
+    tree: Tree = field(default_factory=Tree)
+    zones: dict[str, GitZone] = field(default_factory=dict)
+    excluded: int = 0
+    secret: int = 0
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A directory that is being walked.
+
+    Attributes:
+        fd: Ours to close.
+        matcher: None below `.git`, where names are git's and not the user's.
+        tracked: The index of the work tree that it belongs to.
+        tracked_only: It is excluded: only tracked files enter all the same (P-08).
+        inner: Names of directories to go into, and whether only for tracked files.
+    """
+
+    fd: int
+    path: str
+    matcher: PathMatcher | None
+    tracked: TrackedFiles | None
+    zone: GitZone
+    tracked_only: bool
+    rows: list[Row] = field(default_factory=list)
+    inner: list[tuple[str, bool]] = field(default_factory=list)
+    pending: Iterator[tuple[str, bool]] = field(default_factory=lambda: iter(()))
+
+
+class WorkspaceWalk:
+    """One walk. It opens every directory from its parent's descriptor and follows no link."""
+
+    def __init__(
+        self,
+        *,
+        find_repository: FindRepository,
+        private: frozenset[tuple[int, int]] = frozenset(),
+        limits: TreeLimits = WALK_LIMITS,
+        advance: Callable[[int], None] = lambda _entries: None,
+    ) -> None:
+        """Prepare a walk.
+
+        Args:
+            find_repository: Asked where there is a `.git`.
+            private: Device and inode of directories of ours, which are no part of a workspace.
+            limits: Where it stops.
+            advance: Told the number of entries so far, after each directory.
+        """
+        self._find_repository = find_repository
+        self._private = private
+        self._limits = limits
+        self._advance = advance
+        self._entries = 0
+        self._result = WalkResult()
+
+    def run(self, root_fd: int, matcher: PathMatcher) -> WalkResult:
+        """Walk everything below a directory, whose descriptor stays the caller's.
+
+        Raises:
+            BboxError: snapshot.limit.
+            OSError: The root can't be listed.
+        """
+        frames = [_Frame(os.dup(root_fd), "", matcher, None, GitZone.OUTSIDE, tracked_only=False)]
+        try:
+            self._scan(frames[0])
+            while frames:
+                self._step(frames)
+        finally:
+            for frame in frames:
+                os.close(frame.fd)
+        return self._result
+
+    def _step(self, frames: list[_Frame]) -> None:
+        following = next(frames[-1].pending, None)
+        if following is None:
+            os.close(frames.pop().fd)
+            return
+        name, tracked_only = following
+        path = joined(frames[-1].path, name)
+        try:
+            self._check_depth(path, len(frames))
+            frames.append(self._enter(frames[-1], name, path, tracked_only=tracked_only))
+            self._scan(frames[-1])
+        except OSError as error:
+            # The directory itself is there for the guest, empty.
+            self._result.tree.rows.setdefault(path, [])
+            self._result.skipped.append(f"{path}/: {error.strerror}")
+
+    def _check_depth(self, path: str, depth: int) -> None:
+        if depth >= self._limits.depth or len(os.fsencode(path)) > self._limits.path_bytes:
+            raise OSError(0, "too many directories in one another")
+
+    def _enter(self, above: _Frame, name: str, path: str, *, tracked_only: bool) -> _Frame:
+        zone, matcher = above.zone, above.matcher
+        if zone is not GitZone.OUTSIDE:
+            zone = zone_below(zone, name)
+        elif name == GIT_NAME:
+            zone, matcher = GitZone.TOP, None
+        fd = os.open(name, DIRECTORY_FLAGS, dir_fd=above.fd)
+        below = None if matcher is None else matcher.below(name)
+        return _Frame(fd, path, below, above.tracked, zone, tracked_only)
+
+    def _scan(self, frame: _Frame) -> None:
+        with os.scandir(frame.fd) as listing:
+            entries = {entry.name: entry for entry in listing}
+        self._count(len(entries))
+        is_git = self._note_git(frame, entries)
+        matcher = frame.matcher
+        for name, entry in entries.items():
+            is_inner = entry.is_dir(follow_symlinks=False)
+            if is_git and is_dropped(name, is_directory=is_inner):
+                continue
+            hidden = None if matcher is None else matcher.hidden(name, is_directory=is_inner)
+            tracked_only = hidden is not None or frame.tracked_only
+            if tracked_only and not self._enters(frame, name, hidden, is_directory=is_inner):
+                continue
+            self._take(frame, entry, tracked_only=tracked_only)
+        self._result.tree.rows[frame.path] = sorted(frame.rows)
+        frame.pending = iter(sorted(frame.inner))
+
+    def _count(self, entries: int) -> None:
+        self._entries += entries
+        self._advance(self._entries)
+        if self._entries > self._limits.entries:
+            raise BboxError(
+                ErrorCode.SNAPSHOT_LIMIT,
+                cause=f"There are more than {self._limits.entries} files in it.",
+                remediation="Name large directories in .broodboxignore, or choose a smaller one.",
+            )
+
+    def _note_git(self, frame: _Frame, entries: dict[str, os.DirEntry[str]]) -> bool:
+        if frame.zone is GitZone.LOGS:
+            self._result.zones[frame.path] = GitZone.LOGS
+        elif frame.zone is GitZone.TOP or looks_like_git_directory(entries):
+            self._result.zones[frame.path] = frame.zone = GitZone.TOP
+            return True
+        elif GIT_NAME in entries and not frame.tracked_only:
+            is_inner = entries[GIT_NAME].is_dir(follow_symlinks=False)
+            frame.tracked = self._find_repository(frame.path, is_inner)
+        return False
+
+    def _enters(
+        self, frame: _Frame, name: str, hidden: Hidden | None, *, is_directory: bool
+    ) -> bool:
+        """Whether an excluded entry enters because git tracks it, or something below it."""
+        path = joined(frame.path, name)
+        tracked = _tracked_at(frame.tracked, path, is_directory=is_directory)
+        if hidden is None or hidden.tier is HideTier.PERFORMANCE:
+            self._result.excluded += not tracked
+            return bool(tracked)
+        if hidden.tier is HideTier.SECURITY:
+            self._result.secret += 1
+        else:
+            self._result.excluded += 1
+        if frame.tracked is not None and frame.tracked.git_dir is not None:
+            left_out = self._result.tree.skip_worktree
+            left_out.setdefault(frame.tracked.git_dir, []).extend(
+                frame.tracked.relative(each) for each in tracked
+            )
+        return False
+
+    def _take(self, frame: _Frame, entry: os.DirEntry[str], *, tracked_only: bool) -> None:
+        try:
+            status = entry.stat(follow_symlinks=False)
+            mode = status.st_mode
+            if is_link(mode):
+                link = os.readlink(entry.name, dir_fd=frame.fd)
+                self._result.tree.links[joined(frame.path, entry.name)] = link
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                self._skip(frame, entry.name, str(error.strerror))
+            return
+        if is_directory(mode):
+            self._take_directory(frame, entry.name, status, tracked_only=tracked_only)
+        elif is_file(mode) or is_link(mode):
+            frame.rows.append(row_of(entry.name, status))
+        else:
+            self._skip(frame, entry.name, _KINDS.get(stat.S_IFMT(mode), "no regular file"))
+
+    def _take_directory(
+        self, frame: _Frame, name: str, status: os.stat_result, *, tracked_only: bool
+    ) -> None:
+        if (status.st_dev, status.st_ino) in self._private:
+            return
+        frame.rows.append((name, status.st_mode, 0, 0, 0, 0))
+        frame.inner.append((name, tracked_only))
+
+    def _skip(self, frame: _Frame, name: str, reason: str) -> None:
+        self._result.skipped.append(f"{joined(frame.path, name)}: {reason}")
+
+
+def row_of(name: str, status: os.stat_result) -> Row:
+    """The row of a file or link."""
+    return (
+        name,
+        status.st_mode,
+        status.st_size,
+        status.st_mtime_ns,
+        status.st_ctime_ns,
+        status.st_ino,
+    )
+
+
+def _tracked_at(tracked: TrackedFiles | None, path: str, *, is_directory: bool) -> tuple[str, ...]:
+    if tracked is None:
+        return ()
+    if is_directory:
+        return tracked.below(path)
+    return (path,) if tracked.contains(path) else ()
