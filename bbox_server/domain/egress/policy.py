@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bbox_server.domain.egress.event import BlockReason
+from bbox_server.domain.egress.group import HostGroup, rules_of
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
@@ -62,6 +63,16 @@ class EgressPolicy:
         if matching:
             return Verdict(reason=BlockReason.PORT_NOT_ALLOWED)
         return Verdict(reason=BlockReason.HOST_NOT_IN_PROFILE)
+
+
+def agent_hosts(
+    provider: tuple[HostRule, ...], groups: tuple[HostGroup, ...]
+) -> Mapping[EgressProfile, tuple[HostRule, ...]]:
+    """An agent's hosts: its providers in locked, and the groups as well in standard (AGT-06)."""
+    return {
+        EgressProfile.LOCKED: provider,
+        EgressProfile.STANDARD: tuple(dict.fromkeys((*provider, *rules_of(groups)))),
+    }
 
 
 def resolve_policy(

@@ -18,7 +18,7 @@ from bbox_server.domain.egress.event import EgressEvent
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.relay import NetworkRelay, RelayEnd, RelaySpec, RunningRelay
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.infra.egress.report import Notice, decode_line
+from bbox_server.infra.egress.report import LineError, Notice, decode_line
 from bbox_server.infra.egress.settings import encode_settings, encode_update
 from bbox_server.infra.process.child import Child, spawn
 from bbox_server.infra.process.command import Command
@@ -140,7 +140,7 @@ class _Told:
     def _on_line(self, line: bytes) -> None:
         try:
             told = decode_line(line)
-        except (ValueError, KeyError, TypeError):
+        except LineError:
             # The relay parses what a hostile guest writes: its own words are input too.
             return
         if isinstance(told, Notice):

@@ -4,7 +4,7 @@
 import json
 import os
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bbox_server.domain.egress.event import (
     BlockReason,
@@ -37,6 +37,10 @@ class Notice:
 
     kind: str
     cause: str = ""
+
+
+class LineError(Exception):
+    """A line that no relay of ours writes."""
 
 
 def encode_event(event: EgressEvent) -> bytes:
@@ -74,26 +78,12 @@ def decode_line(line: bytes) -> EgressEvent | Notice:
     """Read a line of the relay's.
 
     Raises:
-        ValueError: It is none.
+        LineError: It is none.
     """
-    values = json.loads(line)
-    if "relay" in values:
-        return Notice(kind=_text(values["relay"]), cause=_text(values.get("cause", "")))
-    numbers = {name: int(values[key]) for key, name in _INTEGERS.items()}
-    return EgressEvent(
-        at=float(values["ts"]),
-        kind=EgressEventKind(values["ev"]),
-        host=_optional(values["host"]),
-        address=_text(values["ip"]),
-        transport=Transport(values["proto"]),
-        reason=BlockReason(values["reason"]) if values["reason"] else None,
-        sni=_optional(values["sni"]),
-        rule=_text(values["rule"]),
-        first_at=float(values["first_ts"]),
-        real_address=_text(values["real_ip"]),
-        close=CloseReason(values["close"]) if values["close"] else None,
-        **numbers,
-    )
+    try:
+        return _decode(json.loads(line))
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        raise LineError(line[:80]) from error
 
 
 class Reporter:
@@ -118,6 +108,26 @@ class Reporter:
             except OSError:
                 # Full: the numbers of the events show the gap. Closed: standard input ends too.
                 return
+
+
+def _decode(values: Any) -> EgressEvent | Notice:  # noqa: ANN401 - json.loads; misfits raise
+    if "relay" in values:
+        return Notice(kind=_text(values["relay"]), cause=_text(values.get("cause", "")))
+    numbers = {name: int(values[key]) for key, name in _INTEGERS.items()}
+    return EgressEvent(
+        at=float(values["ts"]),
+        kind=EgressEventKind(values["ev"]),
+        host=_optional(values["host"]),
+        address=_text(values["ip"]),
+        transport=Transport(values["proto"]),
+        reason=BlockReason(values["reason"]) if values["reason"] else None,
+        sni=_optional(values["sni"]),
+        rule=_text(values["rule"]),
+        first_at=float(values["first_ts"]),
+        real_address=_text(values["real_ip"]),
+        close=CloseReason(values["close"]) if values["close"] else None,
+        **numbers,
+    )
 
 
 def _text(value: object) -> str:

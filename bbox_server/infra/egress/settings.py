@@ -101,8 +101,12 @@ def _encode_policy(policy: EgressPolicy) -> Json:
 
 
 def _decode_policy(values: Json) -> EgressPolicy:
+    try:
+        profile = EgressProfile(_text(values, "profile"))
+    except ValueError as error:
+        raise SettingsError("profile") from error
     return EgressPolicy(
-        profile=EgressProfile(_text(values, "profile")),
+        profile=profile,
         rules=tuple(_decode_rule(entry) for entry in _list(values, "rules")),
     )
 
