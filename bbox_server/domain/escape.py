@@ -46,10 +46,15 @@ def _visible(character: str) -> str:
 
 
 def without_queries(filtered: bytes) -> bytes:
-    """What a filter gave, less what a terminal would answer: for a record that is shown again."""
+    """What a filter gave, with NUL for all that a terminal would answer: for a record.
+
+    When a record is shown again, nobody waits for answers, and they would be typed into the agent.
+    Terminals skip NUL, and the length stays, so that offsets mean the same live and recorded.
+    """
     if b"\x1b" not in filtered:
         return filtered
-    return sequence.QUERY.sub("", filtered.decode()).encode()
+    silenced = sequence.QUERY.sub(lambda query: "\0" * len(query.group()), filtered.decode())
+    return silenced.encode()
 
 
 class TerminalFilter:

@@ -86,7 +86,8 @@ def test_outputs_of_the_agents_tools_are_kept() -> None:
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_command_of_a_script_is_shell_that_parses(path: Path) -> None:
     for turn in load_script(path).turns:
-        subprocess.run(("/bin/sh", "-n"), input=turn.run.encode(), check=True)
+        checked = subprocess.run(("/bin/sh", "-n"), input=turn.run.encode(), check=False)
+        assert checked.returncode == 0
 
 
 def test_it_runs_as_a_program_that_says_where_it_listens() -> None:
