@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The one task runner. Every target does the set-up that it needs; `make help` lists them.
 MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.NOTPARALLEL:
 BIN := .venv/bin/
 PYTHON := $(BIN)python
 AGENT ?= codex
@@ -37,26 +40,27 @@ build-guest: setup ## the guest system: kernel and initramfs
 guest-pins: setup ## pin the newest packages of the guest system
 	@$(PYTHON) -m guest.build pins
 
+# One process and one guest at a time: emulated boots have deadlines, and one line has the totals.
 test: lint docs-check build-guest image-all ## everything: check's parts, contracts, adapters, booted guests, demo
-	@$(BIN)pytest -m "" -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)pytest -m "" --durations=10 $(ARGS)
 
 test-coverage: build-guest image-all ## the same tests, with what they leave uncovered
-	@$(BIN)pytest -m "" -n 2 --dist loadgroup --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)
+	@$(BIN)pytest -m "" --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)
 
 check: lint docs-check quick-tests ## formatting, lint, types, layers, docs, quick tests: under a minute
 
 lint: setup ## ruff, mypy, import-linter, shellcheck; changes nothing
 	@echo "lint: ruff"
-	@$(BIN)ruff format --check --quiet . || { echo "lint: make fmt" >&2; exit 1; }
+	@$(BIN)ruff format --check --quiet . || { echo "lint: run \`make fmt\`" >&2; exit 1; }
 	@$(BIN)ruff check --quiet .
 	@echo "lint: mypy"
 	@$(BIN)mypy --no-error-summary
 	@echo "lint: import-linter"
 	@$(BIN)lint-imports >.cache/setup/lint-imports.log || { cat .cache/setup/lint-imports.log; exit 1; }
 	@echo "lint: shellcheck"
-	@{ $(SHELL_FILES); } | sort -u | xargs -r shellcheck
+	@{ $(SHELL_FILES); } | sort -u | xargs shellcheck -x -P guest/system -e SC2187  # ash is dash to it
 
-quick-tests:
+quick-tests: setup
 	@$(BIN)pytest -q -n 2 $(ARGS)
 
 docs-check: setup
@@ -90,7 +94,7 @@ demo: build-guest image-base image-codex ## a real agent in a real microVM chang
 	@$(PYTHON) -m demo
 
 bench: build-guest image-base ## every bench/*.py: ratios within one run
-	@for measure in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)" || exit 1; done
+	@for measure in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)"; done
 
 image-base image-codex image-all: image-%: setup
 	@$(PYTHON) -m images.build $*

@@ -2,10 +2,11 @@
 """`python3 -m setup`, run in the project's root."""
 
 import fcntl
+import os
 import sys
 
 from setup.command import LOGS, SetupError
-from setup.environment import install_environment
+from setup.environment import install_environment, system_python
 from setup.packages import install_packages
 
 
@@ -15,8 +16,8 @@ def main() -> int:
     with (LOGS / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two `make` at once in one tree
         try:
-            install_packages()
-            install_environment()
+            install_packages(euid=os.geteuid())
+            install_environment(python=system_python())
         except SetupError as error:
             print(f"setup: {error}", file=sys.stderr)
             return 1

@@ -22,13 +22,12 @@ _UNREACHABLE: Final = (
 )
 
 
-def install_environment() -> None:
+def install_environment(*, python: Path) -> None:
     """Bring `.venv` up to the lock. Nothing is started when its stamp says that it is.
 
     Raises:
         SetupError: a package index is unreachable or Python is unusable.
     """
-    python = system_python()
     place = {"root": str(Path.cwd()), "python": str(python)}
     _install_uv(python, place | {"lock": _digest(UV_LOCK)})
     wanted = place | {"lock": _digest(LOCK, Path("pyproject.toml"))}

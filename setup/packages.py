@@ -31,8 +31,8 @@ _UNREACHABLE: Final = (
 )
 
 
-def install_packages() -> None:
-    """Bring what is missing, as root; nothing is started when all is there.
+def install_packages(*, euid: int) -> None:
+    """Bring what is missing, when root; nothing is started when all is there.
 
     Raises:
         SetupError: apt failed, or is needed and this is not root.
@@ -43,7 +43,7 @@ def install_packages() -> None:
     missing = missing_packages()
     if not missing:
         return
-    if os.geteuid() != 0:
+    if euid != 0:
         raise SetupError(
             f"{len(missing)} packages are missing and only root can install them.\n"
             f"Run this as root, then `make setup` again:\n"

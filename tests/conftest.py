@@ -17,11 +17,3 @@ def sandbox_dir() -> Iterator[Path]:
     directory.chmod(0o711)
     yield directory
     shutil.rmtree(directory)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Booted guests run one after the other, in one worker, where they can be shared."""
-    for item in items:
-        if item.get_closest_marker("vm") or item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.xdist_group("vm"))
