@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes and hunks as text. Names and lines are the guest's words: all are escaped."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bbox_server.domain.change import Change, ChangeKind, Entry, EntryKind, Hunk, Tier
@@ -69,12 +69,12 @@ def hunk_text(hunk: Hunk, style: Style) -> str:
     return "\n".join(lines)
 
 
-def item_text(item: ReviewItem, style: Style) -> str:
-    """A change with all its hunks, or what stands in their place."""
+def item_text(item: ReviewItem, hunks: Sequence[Hunk], style: Style) -> str:
+    """A change with its lines, or what stands in their place."""
     head = style.bold(f"{SIGNS[item.change.kind]} {_name(item.change)}")
     warnings = _warnings(item, style)
     title = "  ".join([head, *warnings])
-    body = [hunk_text(hunk, style) for hunk in item.hunks] or [style.dim(_whole(item.change))]
+    body = [hunk_text(hunk, style) for hunk in hunks] or [style.dim(_whole(item.change))]
     return "\n".join([title, *body])
 
 

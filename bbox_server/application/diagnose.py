@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tell what is missing on this machine, and how to get it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.doctor import Check, CheckStatus, HostInspector
+from bbox_server.domain.error import BboxError, first_error
+from bbox_server.domain.image import ImageStore
+from bbox_server.domain.vm import Accelerator, VmBackend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnose:
+    """Everything that an agent needs, from the machine to its image."""
+
+    host: HostInspector
+    backend: VmBackend
+    images: ImageStore
+    agents: AgentRegistry
+
+    async def __call__(self) -> tuple[Check, ...]:
+        """All findings; never raises for something that is missing."""
+        checks = await self.host.inspect()
+        return (*checks, await self._accelerator(), *await self._images())
+
+    async def _accelerator(self) -> Check:
+        try:
+            verdict = await self.backend.probe()
+        except (BboxError, ExceptionGroup) as error:
+            failure = error if isinstance(error, BboxError) else first_error(error)
+            if failure is None:
+                raise
+            return Check(
+                name="accelerator",
+                status=CheckStatus.FAILED,
+                detail=failure.cause,
+                remediation=failure.remediation,
+            )
+        emulated = verdict.accelerator is Accelerator.TCG
+        return Check(
+            name="accelerator",
+            status=CheckStatus.WARNING if emulated else CheckStatus.OK,
+            detail=verdict.warning or f"{verdict.accelerator.value}: a probe guest booted",
+            remediation="Use a machine with KVM (and nested virtualisation in a VM)."
+            if emulated
+            else "",
+        )
+
+    async def _images(self) -> list[Check]:
+        async with asyncio.TaskGroup() as tasks:
+            stored = tasks.create_task(self.images.list())
+        present = {reference for image in stored.result() for reference in image.references}
+        found = [agent for agent in self.agents.list() if agent.image in present]
+        if found:
+            names = ", ".join(agent.name for agent in found)
+            return [Check(name="images", status=CheckStatus.OK, detail=f"here for: {names}")]
+        return [
+            Check(
+                name="images",
+                status=CheckStatus.WARNING,
+                detail="no agent's image is here",
+                remediation="Build one: `make image-codex` in a checkout.",
+            )
+        ]

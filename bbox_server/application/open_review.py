@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Open a session for review, also after a crash, and close it when all is decided."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bbox_server.application.flush_changes import FlushChanges
+from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.application.session_journal import SessionJournal
+from bbox_server.application.undo_flush import RecoverFlush, UndoFlush
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import FlushId, FlushReport
+from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.session import (
+    EventKind,
+    SessionDirectories,
+    SessionId,
+    SessionObserver,
+    SessionRecord,
+    SessionState,
+    SessionStore,
+)
+from bbox_server.domain.snapshot import Snapshots
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewParts:
+    """The use cases of one session's review, made from its directories."""
+
+    changes: ReviewChanges
+    flush: FlushChanges
+    undo: UndoFlush
+    recover: RecoverFlush
+    observer: SessionObserver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionReview:
+    """A session that is open for review; this process is its one writer."""
+
+    changes: ReviewChanges
+    parts: ReviewParts
+    journal: SessionJournal
+
+    async def plan(self) -> FlushPlan:
+        """What a flush would do now. Raises: as FlushChanges.plan."""
+        return await self.parts.flush.plan()
+
+    async def flush(self, shown: PlanHash) -> FlushReport:
+        """Apply the plan that was shown. Raises: as FlushChanges."""
+        self.journal.enter(SessionState.FLUSHING)
+        try:
+            report = await self.parts.flush(shown)
+        finally:
+            self.journal.enter(SessionState.REVIEWING)
+        self._announce(report)
+        await self.settle()
+        return report
+
+    async def undo(self, flush: FlushId | None = None) -> FlushReport:
+        """Take a flush back. Raises: as UndoFlush."""
+        report = await self.parts.undo(flush)
+        self._announce(report)
+        self.journal.enter(SessionState.REVIEWING)
+        return report
+
+    async def settle(self) -> None:
+        """The session is done when nothing is undecided and nothing waits for a flush."""
+        review = await self.changes.list()
+        if not review.undecided and not review.accepted:
+            self.journal.enter(SessionState.DONE)
+
+    def _announce(self, report: FlushReport) -> None:
+        self.journal.observer.event(
+            EventKind.FLUSH,
+            {
+                "flush": report.flush,
+                "kind": report.kind.value,
+                "applied": len(report.applied),
+                "failed": len(report.failed),
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReview:
+    """Holds a session while it is reviewed."""
+
+    sessions: SessionStore
+    snapshots: Snapshots
+    parts: Callable[[SessionRecord, SessionDirectories], ReviewParts]
+
+    @asynccontextmanager
+    async def __call__(self, session: SessionId) -> AsyncIterator[SessionReview]:
+        """The session's review; a flush that a crash interrupted is recovered first.
+
+        Raises:
+            BboxError: session.unknown, session.busy, session.state where there is no snapshot.
+        """
+        with self.sessions.hold(session) as directories:
+            record = self._record(session)
+            parts = self.parts(record, directories)
+            journal = SessionJournal(record=record, store=self.sessions, observer=parts.observer)
+            await parts.recover()
+            if record.state is not SessionState.DONE:
+                journal.enter(SessionState.REVIEWING)
+            yield SessionReview(changes=parts.changes, parts=parts, journal=journal)
+
+    async def discard(self, session: SessionId) -> None:
+        """Throw the session away, with all that the agent did. Raises: as SessionStore.remove."""
+        self.sessions.remove(session)
+        await self.snapshots.release(session)
+
+    def _record(self, session: SessionId) -> SessionRecord:
+        for record in self.sessions.list():
+            if record.id == session and record.generation is not None:
+                return dataclasses.replace(record, held=False)
+        raise BboxError(
+            ErrorCode.SESSION_STATE,
+            cause=f"Session {session} ended before its snapshot was taken: there is nothing in it.",
+            remediation=f"`bbox discard {session}` removes it, `bbox logs {session}` says why.",
+        )

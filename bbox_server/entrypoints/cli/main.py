@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bbox command: one command line in, one exit code out."""
+
+import asyncio
+import signal
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from bbox_server.domain.error import BboxError, first_error
+from bbox_server.entrypoints.cli import (
+    machine_commands,
+    review_command,
+    run_command,
+    session_commands,
+)
+from bbox_server.entrypoints.cli.arguments import CommandLine, parse
+from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.failure import as_text, failure_of
+from bbox_server.entrypoints.cli.services import Services
+
+FAILED: Final = 1
+# 128 + SIGINT
+INTERRUPTED: Final = 130
+
+Command = Callable[[Namespace, Services, Console], Awaitable[int]]
+
+COMMANDS: Final[dict[str, Command]] = {
+    "run": run_command.run,
+    "review": review_command.review,
+    "flush": review_command.flush,
+    "undo": review_command.undo,
+    "diff": session_commands.diff,
+    "discard": session_commands.discard,
+    "sessions": session_commands.sessions,
+    "logs": session_commands.logs,
+    "list": machine_commands.list_agents,
+    "doctor": machine_commands.doctor,
+}
+
+
+def main(
+    argv: Sequence[str], *, version: str, services: Callable[[], Services], console: Console
+) -> int:
+    """Run one command (compat CLI-02: a failure is printed once, exit code 1)."""
+    json_wanted = "--json" in argv
+    try:
+        line = parse(argv, version)
+        return asyncio.run(_run(line, services(), console))
+    except BboxError as error:
+        return _fail(error, console, as_json=json_wanted)
+    except ExceptionGroup as group:
+        found = first_error(group)
+        if found is None:
+            raise
+        return _fail(found, console, as_json=json_wanted)
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        console.note("Interrupted. `bbox sessions` shows what waits for review.")
+        return INTERRUPTED
+
+
+async def _run(line: CommandLine, services: Services, console: Console) -> int:
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None  # noqa: S101 (asyncio.run always has one)
+    # A hang-up or a kill ends the run as Ctrl-C does: VM stopped, terminal restored, work kept.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    return await COMMANDS[line.command](line.values, services, console)
+
+
+def _fail(error: BboxError, console: Console, *, as_json: bool) -> int:
+    failure = failure_of(error)
+    if as_json:
+        from bbox_server.wire.session import ErrorMessage, failure_message  # noqa: PLC0415 (pydantic, for --json only)
+
+        console.say(ErrorMessage(error=failure_message(failure)).to_json(indent=2))
+    console.error.write(as_text(failure, console.style))
+    return FAILED
