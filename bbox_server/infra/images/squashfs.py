@@ -5,12 +5,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.infra.images.faults import disk_full
+from bbox_server.infra.images.faults import disk_full, is_disk_full
 from bbox_server.infra.images.layout import Layer
 from bbox_server.infra.images.merge import Merger, Write
 from bbox_server.infra.process.child import Child, spawn
@@ -19,7 +20,9 @@ from bbox_server.infra.process.sandbox_user import SandboxUser
 
 # 950 MB in two layers, two cores: level 3 in 8 s gives 348 MB; the default, 15, in 47 s 312 MB.
 _ZSTD_LEVEL: Final = 3
-_NO_SPACE: Final = b"No space left on device"
+
+# tar2sqfs says "I/O error" for every reason; this much more must fit if it was another.
+_ROOM_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,11 @@ class SquashfsWriter:
                 os.close(reading)
                 reading = -1
                 writing, held = -1, writing
-                return await _feed(child, layers, held, path)
+                return await _feed(child, layers, held)
+        except BboxError as error:
+            if error.code is ErrorCode.PROCESS_FAILED and not _has_room(output):
+                raise disk_full(path.parent) from error
+            raise
         finally:
             for fd in (reading, writing):
                 if fd >= 0:
@@ -75,22 +82,28 @@ class SquashfsWriter:
         )
 
 
-async def _feed(child: Child, layers: tuple[Layer, ...], writing: int, path: Path) -> int:
+async def _feed(child: Child, layers: tuple[Layer, ...], writing: int) -> int:
     """Merge into the child's input, in a thread; `writing` is closed on every way out."""
     cancelled = threading.Event()
     merger = Merger(layers=layers, cancelled=cancelled.is_set)
-    try:
-        count = await asyncio.to_thread(_merge, writing, merger.merge)
-    except asyncio.CancelledError:
-        cancelled.set()
-        raise
+    # Left only when the thread has ended: it uses what the caller removes.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        merging = pool.submit(_merge, writing, merger.merge)
+        try:
+            count = await asyncio.wrap_future(merging)
+        except asyncio.CancelledError:
+            cancelled.set()
+            child.kill()
+            if merging.cancelled():
+                os.close(writing)
+            raise
     exit_code = await child.wait()
     if exit_code != 0:
         child.errors.close()
-        raise _failure(exit_code, child.errors.content(), path)
+        raise _failure(exit_code, child.errors.content())
     # tar2sqfs is content with an archive that was cut at a good place: the merger's word counts.
     if count is None:
-        raise _failure(exit_code, b"it stopped reading", path)
+        raise _failure(exit_code, b"it stopped reading")
     return count
 
 
@@ -109,9 +122,15 @@ def _make_immutable(output: int) -> None:
     os.fsync(output)
 
 
-def _failure(exit_code: int, errors: bytes, path: Path) -> BboxError:
-    if _NO_SPACE in errors:
-        return disk_full(path.parent)
+def _has_room(output: int) -> bool:
+    try:
+        os.posix_fallocate(output, os.fstat(output).st_size, _ROOM_BYTES)
+    except OSError as error:
+        return not is_disk_full(error)
+    return True
+
+
+def _failure(exit_code: int, errors: bytes) -> BboxError:
     said = ascii(errors.strip()[-500:].decode("utf-8", "replace"))
     return BboxError(
         ErrorCode.PROCESS_FAILED,
