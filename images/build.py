@@ -43,11 +43,13 @@ class Recipe:
     """How one image is made.
 
     Attributes:
+        pinned: What of the pins goes into it.
         prepare: Fills the Containerfile's context.
         base: The image that it is built from, or empty.
     """
 
     name: str
+    pinned: Callable[[Pins], object]
     prepare: Callable[[Pins, Path], None]
     base: str = ""
 
@@ -73,8 +75,10 @@ def _prepare_codex(pins: Pins, context: Path) -> None:
 
 
 RECIPES: Final = {
-    "base": Recipe(name="base", prepare=_prepare_base),
-    "codex": Recipe(name="codex", prepare=_prepare_codex, base="base"),
+    "base": Recipe(name="base", pinned=lambda pins: pins.base, prepare=_prepare_base),
+    "codex": Recipe(
+        name="codex", pinned=lambda pins: pins.codex, prepare=_prepare_codex, base="base"
+    ),
 }
 
 
@@ -102,7 +106,8 @@ def build(name: str, pins: Pins) -> Path:
 
 
 def _ingredients(recipe: Recipe, pins: Pins, base: Path | None) -> str:
-    total = hashlib.sha256(pins.digest.encode())
+    pinned = (pins.source_date_epoch, recipe.pinned(pins), host_architecture())
+    total = hashlib.sha256(repr(pinned).encode())
     sources = (*sorted(HERE.glob("*.py")), HERE / recipe.name / "Containerfile")
     for path in (*sources, *([base / "index.json"] if base else [])):
         total.update(hashlib.sha256(path.read_bytes()).digest())

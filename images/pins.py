@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`pins.yaml`, as values."""
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,22 +41,16 @@ class NpmPin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pins:
-    """What the file says for one architecture.
-
-    Attributes:
-        digest: Of the file: it changes when anything in it does.
-    """
+    """What the file says for one architecture."""
 
     source_date_epoch: int
     base: BasePins
     codex: NpmPin
-    digest: str
 
 
 def read_pins(architecture: str) -> Pins:
     """The pins for an architecture. Raises: BuildError when there are none for it."""
-    content = PINS.read_bytes()
-    document = yaml.safe_load(content)
+    document = yaml.safe_load(PINS.read_bytes())
     base, node, codex = document["base"], document["base"]["node"], document["codex"]
     if architecture not in codex["packages"]:
         raise BuildError(f"{PINS} has no packages for {architecture}.")
@@ -69,5 +62,4 @@ def read_pins(architecture: str) -> Pins:
             node=NodePin(version=node["version"], sha256=node["sha256"].get(architecture, "")),
         ),
         codex=NpmPin(**codex["packages"][architecture]),
-        digest=hashlib.sha256(content).hexdigest(),
     )

@@ -19,7 +19,7 @@ from bbox_server.domain.agent import (
 )
 from bbox_server.domain.credential import ProviderId
 from bbox_server.domain.egress.rule import parse_host_rule
-from bbox_server.domain.image import parse_reference
+from bbox_server.domain.image import ImageReference, parse_reference
 from bbox_server.infra.agents.document import Document, invalid
 
 _KEYS: Final = (
@@ -53,7 +53,7 @@ def decode_agent(document: Document, registry: str) -> Agent:
     return Agent(
         name=agent_name(document.text("name")),
         description=document.text("description"),
-        image=parse_reference(fill(document.text("image"), {"registry": registry})),
+        image=_image(document, registry),
         command=command,
         unattended=document.texts("unattended"),
         env_forward=_patterns(document),
@@ -67,6 +67,12 @@ def decode_agent(document: Document, registry: str) -> Agent:
         hosts=tuple(map(parse_host_rule, document.texts("hosts"))),
         files=files,
     )
+
+
+def _image(document: Document, registry: str) -> ImageReference:
+    template = document.text("image")
+    _check_template(document, template, frozenset({"registry"}))
+    return parse_reference(fill(template, {"registry": registry}))
 
 
 def _provider(document: Document) -> AgentProvider:

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bbox_server.domain.agent import Agent, ProviderAccess
+from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.workspace import HostPath
+from bbox_server.infra.agents.decode import decode_agent
+from bbox_server.infra.agents.document import Document
+from bbox_server.infra.agents.registry import BuiltinAgents
+
+FILES = sorted(Path("bbox_server/infra/agents/builtin").glob("*.yaml"))
+OPENAI = ProviderId("openai")
+ACCESS = {
+    OPENAI: ProviderAccess(
+        base_url="http://192.168.127.1:4484/openai/v1", placeholder=PlaceholderToken("stand-in")
+    )
+}
+SMALLEST = "name: a\ndescription: A\nimage: example.com/a\ncommand: [a]\n"
+
+
+def decode(text: str) -> Agent:
+    return decode_agent(Document.parse(text.encode(), place="a.yaml"), "registry.example.com")
+
+
+@pytest.fixture
+def codex() -> Agent:
+    return BuiltinAgents().get("codex")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_file_is_named_as_its_agent(path: Path) -> None:
+    assert decode(path.read_text()).name == path.stem
+
+
+def test_every_file_is_in_the_registry() -> None:
+    assert [agent.name for agent in BuiltinAgents().list()] == [path.stem for path in FILES]
+
+
+def test_codex_asks_nothing_and_has_no_sandbox_of_its_own(codex: Agent) -> None:
+    assert codex.argv(("exec", "x")) == (
+        "codex",
+        "--dangerously-bypass-approvals-and-sandbox",
+        "exec",
+        "x",
+    )
+
+
+def test_codex_finds_its_provider_at_the_proxy(codex: Agent) -> None:
+    (file,) = codex.guest_files(ACCESS, HostPath("/workspace"))
+
+    config = tomllib.loads(file.content.decode())
+
+    provider = config["model_providers"][config["model_provider"]]
+    assert provider["base_url"] == ACCESS[OPENAI].base_url
+    assert codex.environment(ACCESS, 4096)[provider["env_key"]] == "stand-in"
+    assert config["projects"] == {"/workspace": {"trust_level": "trusted"}}
+
+
+def test_codex_reaches_nothing_but_the_proxy_when_locked(codex: Agent) -> None:
+    assert codex.locked_hosts(frozenset({OPENAI})) == ()
+
+
+def test_the_smallest_definition_has_the_defaults() -> None:
+    agent = decode(SMALLEST)
+
+    assert (agent.resources.cpus, agent.resources.memory_mib) == (2, 4096)
+    assert agent.environment({}, 4096) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("- a", "a.yaml is no mapping"),
+        ("a: [", "no YAML"),
+        (f"{SMALLEST}colour: red\n", "unknown keys: colour"),
+        (f"{SMALLEST}env: {{A B: x}}\n", "'A B' is no variable's name"),
+        (f"{SMALLEST}env: {{A: 1}}\n", "A must be a text"),
+        (f"{SMALLEST}env_forward: ['*']\n", "is no NAME"),
+        (f"{SMALLEST}memory: {{go_limit: 101}}\n", "from 0 to 100"),
+        (f"{SMALLEST}memory: {{go_limit: true}}\n", "must be a number"),
+        (f"{SMALLEST}credential_paths: [/etc]\n", "does not lead into the home"),
+        (f"{SMALLEST}credential_paths: [../x]\n", "does not lead into the home"),
+        (f"{SMALLEST}files: [{{path: a, content: '${{nobody}}'}}]\n", "unknown ${nobody}"),
+        (f"{SMALLEST}files: [{{path: a, content: 'a $ b'}}]\n", "a lone $"),
+        (f"{SMALLEST}providers: [{{id: Open AI}}]\n", "no provider's name"),
+        (f"{SMALLEST}hosts: x\n", "hosts must be a list"),
+        (SMALLEST.replace("[a]", "[]"), "command is missing"),
+        (SMALLEST.replace("description: A", "description: ''"), "description must be a text"),
+        (SMALLEST.replace("example.com/a", "'${home}/a'"), "${home}"),
+    ],
+)
+def test_a_wrong_definition_names_file_and_key(text: str, says: str) -> None:
+    with pytest.raises(BboxError, match=re.escape(says)) as caught:
+        decode(text)
+
+    assert caught.value.code is ErrorCode.AGENT_INVALID
+
+
+YAML = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=6,
+)
+KEYS = ("env", "memory", "resources", "providers", "hosts", "files", "credential_paths", "image")
+
+
+@given(st.fixed_dictionaries({}, optional=dict.fromkeys(KEYS, YAML)))
+def test_any_values_are_an_agent_or_refused(values: dict[str, object]) -> None:
+    members = {"name": "a", "description": "A", "image": "a", "command": ["a"], **values}
+    try:
+        decode_agent(Document(members=members, place="a.yaml"), "registry.example.com")
+    except BboxError as error:
+        area = error.code.partition(".")[0]
+    else:
+        area = "agent"
+
+    assert area in {"agent", "egress", "image"}
