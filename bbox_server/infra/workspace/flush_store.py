@@ -69,7 +69,7 @@ class FlushStore:
         finally:
             os.close(fd)
 
-    def remove(self, journal: Journal) -> None:
+    def discard(self, journal: Journal) -> None:
         """Remove a journal that took nothing out of the workspace; its intent goes last."""
         with os.scandir(journal.fd) as entries:
             names = {os.fsencode(entry.name) for entry in entries}

@@ -149,13 +149,13 @@ class DiskFlusher(Flusher):
     def _recover_one(self, journal: Journal) -> FlushReport | None:
         intent = journal.intent()
         if intent is None:
-            self._store.remove(journal)
+            self._store.discard(journal)
             return None
         with self._root() as root_fd:
             commit = journal.commit()
             if commit is None:
                 results = roll_back(root_fd, journal, intent)
-                self._store.remove(journal)
+                self._store.discard(journal)
             else:
                 applying = Applying(root_fd=root_fd, journal=journal, intent=intent, commit=commit)
                 results = applying.apply()
@@ -165,7 +165,7 @@ class DiskFlusher(Flusher):
         """Roll back what is not committed; what is, goes on with the next recovery."""
         if journal.commit() is None:
             roll_back(root_fd, journal, intent)
-            self._store.remove(journal)
+            self._store.discard(journal)
 
     def _records(self) -> tuple[FlushRecord, ...]:
         found: dict[FlushId, tuple[Intent, dict[int, PathResult]]] = {}
