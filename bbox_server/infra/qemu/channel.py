@@ -18,7 +18,10 @@ class ChannelRequest:
 
     def __init__(self, path: Path, control: ControlPort) -> None:
         self._nonce = new_nonce()
-        self._connection = connect_to(path)
+        try:
+            self._connection = connect_to(path)
+        except OSError as error:
+            raise lost_guest("The shell port is closed.") from error
         control.send("RESET", self._nonce)
 
     async def granted(self) -> OwnedFd:

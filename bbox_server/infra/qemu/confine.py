@@ -6,7 +6,8 @@
 It starts as the caller, so that interpreter and source may be where the sandbox user can't read,
 and then: the descriptor limit as high as allowed; the sandbox user; a user namespace with the one
 map `1000 <sandbox uid> 1`; a mount namespace, in it for `ro` a read-only bind of the directory
-(Debian's virtiofsd can't deny writes itself); all capabilities of that namespace; the program.
+(Debian's virtiofsd can't deny writes itself), locked by a second pair of namespaces; all
+capabilities of the last namespace; the program.
 The share's daemon so owns its files as the sandbox user, shows them as the guest's user 1000, and
 has no other user's rights anywhere (guest.md 6, workspace.md traps).
 
@@ -57,6 +58,8 @@ def main(argv: list[str]) -> NoReturn:
     enter_namespaces()
     if access == "ro":
         make_read_only(directory)
+        # Mounts that come from another user namespace are locked: nobody remounts them writable.
+        enter_namespaces()
     keep_capabilities()
     die_with(int(parent))
     os.execv(program[0], program)  # noqa: S606 - the whole purpose

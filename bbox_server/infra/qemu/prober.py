@@ -2,6 +2,7 @@
 """Finds the accelerator: KVM, when a guest boots with it, else emulation."""
 
 import os
+import stat
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,9 @@ from bbox_server.infra.qemu.kernel import OpenKernel
 from bbox_server.infra.qemu.machine import MachineType, Processor, machine_argv
 from bbox_server.infra.qemu.settings import QemuSettings
 
+_GROUP: Final = stat.S_IRGRP | stat.S_IWGRP
+_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
+
 _RESOURCES: Final = VmResources(cpus=1, memory_mib=256, tmp_size_mib=0)
 
 
@@ -31,8 +35,8 @@ async def find_accelerator(
         return _forced(settings.accelerator)
     if not settings.kvm_device.exists():
         return emulated(f"there is no {settings.kvm_device}")
-    if not _may_open(settings):
-        return emulated(f"{settings.kvm_device} can't be opened; join the group that may")
+    if not _may_open(settings.kvm_device):
+        return emulated(f"{settings.kvm_device} can't be opened: join its group (kvm)")
     cache = _cache(qemu, kernel, settings)
     verdict = cache.load()
     if verdict is None:
@@ -59,11 +63,12 @@ def _forced(accelerator: Accelerator) -> AcceleratorVerdict:
             return usable(accelerator)
 
 
-def _may_open(settings: QemuSettings) -> bool:
-    # As root QEMU is another user, but keeps the device's group: what counts is that one then.
-    if os.geteuid() == 0:
-        return True
-    return os.access(settings.kvm_device, os.R_OK | os.W_OK)
+def _may_open(device: Path) -> bool:
+    if os.geteuid() != 0:
+        return os.access(device, os.R_OK | os.W_OK)
+    # QEMU is another user then, who only has the device's group.
+    mode = device.stat().st_mode
+    return mode & _GROUP == _GROUP or mode & _OTHERS == _OTHERS
 
 
 async def _boot_with_kvm(

@@ -2,6 +2,7 @@
 """A VM that runs: its shell channel, and the ways it ends."""
 
 import asyncio
+import socket
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,29 +17,46 @@ from bbox_server.infra.qemu.monitor import Monitor
 from bbox_server.infra.qemu.settings import Deadlines
 
 
+class Ports:
+    """Our ends of a machine's ports, which it may find there before it runs.
+
+    Attributes:
+        control: Commands to the guest.
+        monitor: What QEMU says of itself.
+    """
+
+    def __init__(self, control: socket.socket, monitor: socket.socket, shell_socket: Path) -> None:
+        self.control = ControlPort(control)
+        self.monitor = Monitor(monitor)
+        self._shell_socket = shell_socket
+        # Asked for at power-on: the guest grants it as soon as it can, whether we look or not.
+        self._first: ChannelRequest | None = ChannelRequest(shell_socket, self.control)
+
+    def request_channel(self) -> ChannelRequest:
+        """Ask for a shell channel. Raises: guest.lost."""
+        request = self._first or ChannelRequest(self._shell_socket, self.control)
+        self._first = None
+        return request
+
+    def close(self) -> None:
+        """Close all; harmless twice."""
+        if self._first is not None:
+            self._first.close()
+        self.control.close()
+        self.monitor.close()
+
+
 class QemuVm(RunningVm):
     """A guest on local QEMU."""
 
-    def __init__(
-        self,
-        machine: PoweredOn,
-        control: ControlPort,
-        monitor: Monitor,
-        shell_socket: Path,
-        deadlines: Deadlines,
-    ) -> None:
+    def __init__(self, machine: PoweredOn, ports: Ports, deadlines: Deadlines) -> None:
         self._machine = machine
-        self._control = control
-        self._monitor = monitor
-        self._shell_socket = shell_socket
+        self._ports = ports
         self._deadlines = deadlines
-        # Asked for at power-on: the guest grants it as soon as it can, whether we look or not.
-        self._request: ChannelRequest | None = ChannelRequest(shell_socket, control)
 
     @override
     async def open_shell_channel(self) -> OwnedFd:
-        request = self._request or ChannelRequest(self._shell_socket, self._control)
-        self._request = None
+        request = self._ports.request_channel()
         try:
             async with asyncio.timeout(self._deadlines.channel_s):
                 return await request.granted()
@@ -59,9 +77,9 @@ class QemuVm(RunningVm):
     @override
     async def wait(self) -> VmExit:
         await self._machine.qemu.wait()
-        self._monitor.close()
+        self._ports.monitor.close()
         self._machine.console.close()
-        end = self._monitor.end
+        end = self._ports.monitor.end
         if self._machine.console.said.has_panicked and end is VmEnd.GUEST_RESET:
             end = VmEnd.GUEST_PANIC  # panic=-1 reboots at once
         return VmExit(end=end, console_tail=self.console_tail())
@@ -74,20 +92,13 @@ class QemuVm(RunningVm):
     def memory_kills(self) -> tuple[str, ...]:
         return tuple(self._machine.console.said.kills)
 
-    def close(self) -> None:
-        """Close the ports; the process is another's to end."""
-        if self._request is not None:
-            self._request.close()
-        self._control.close()
-        self._monitor.close()
-
     async def _power_off(self) -> None:
         with suppress(TimeoutError, BboxError):
             async with asyncio.timeout(self._deadlines.power_off_s):
-                await self._control.command("OFF")
+                await self._ports.control.command("OFF")
                 await self._machine.qemu.wait()
         if not self._machine.qemu.has_ended():
-            self._monitor.quit()
+            self._ports.monitor.quit()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._deadlines.quit_s):
                     await self._machine.qemu.wait()

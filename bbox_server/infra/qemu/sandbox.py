@@ -15,7 +15,6 @@ from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.process.command import Command
 from bbox_server.infra.qemu.accelerator import device_groups
 from bbox_server.infra.qemu.boot import PoweredOn, power_on
-from bbox_server.infra.qemu.control import ControlPort
 from bbox_server.infra.qemu.kernel import OpenKernel
 from bbox_server.infra.qemu.machine import (
     Descriptors,
@@ -24,8 +23,7 @@ from bbox_server.infra.qemu.machine import (
     device_argv,
     machine_argv,
 )
-from bbox_server.infra.qemu.monitor import Monitor
-from bbox_server.infra.qemu.running import QemuVm
+from bbox_server.infra.qemu.running import Ports, QemuVm
 from bbox_server.infra.qemu.settings import QemuSettings
 from bbox_server.infra.qemu.share import Access, Share, ShareProgram, serve_share
 from bbox_server.infra.qemu.sockets import connect_to, listen_at
@@ -53,33 +51,25 @@ class Sandbox:
                 await stack.enter_async_context(self._share("lo", Access.READ)),
                 await stack.enter_async_context(self._share("up", Access.WRITE)),
             )
-            control, control_end = socket.socketpair()
-            monitor, monitor_end = socket.socketpair()
-            stack.enter_context(control)
-            stack.enter_context(monitor)
             with ExitStack() as handed_over:
+                control, control_end = _pair(stack, handed_over)
+                monitor, monitor_end = _pair(stack, handed_over)
                 descriptors = Descriptors(
                     root=_open_root(self.spec.root_filesystem, handed_over),
                     scratch=self.scratch_fd,
                     shell=handed_over.enter_context(listen_at(self._shell_socket)).fileno(),
-                    control=handed_over.enter_context(control_end).fileno(),
-                    monitor=handed_over.enter_context(monitor_end).fileno(),
+                    control=control_end.fileno(),
+                    monitor=monitor_end.fileno(),
                     network=handed_over.enter_context(self._network()).fileno(),
                     lower=handed_over.enter_context(shares[0].connection).fileno(),
                     upper=handed_over.enter_context(shares[1].connection).fileno(),
                 )
+                ports = Ports(control, monitor, self._shell_socket)
+                stack.callback(ports.close)
                 powered_on = await stack.enter_async_context(
                     self._qemu(machine, descriptors, shares)
                 )
-            vm = QemuVm(
-                powered_on,
-                ControlPort(control),
-                Monitor(monitor),
-                self._shell_socket,
-                self.settings.deadlines,
-            )
-            stack.callback(vm.close)
-            yield powered_on, vm
+            yield powered_on, QemuVm(powered_on, ports, self.settings.deadlines)
 
     @property
     def _shell_socket(self) -> Path:
@@ -122,6 +112,11 @@ class Sandbox:
             ) from error
         connection.settimeout(None)
         return connection
+
+
+def _pair(ours: AsyncExitStack, theirs: ExitStack) -> tuple[socket.socket, socket.socket]:
+    first, second = socket.socketpair()
+    return ours.enter_context(first), theirs.enter_context(second)
 
 
 def _open_root(path: HostPath, stack: ExitStack) -> int:
