@@ -96,16 +96,19 @@ class _State:
 def choose(request: dict[str, Any], script: Script) -> list[dict[str, Any]]:
     """The output items that answer a request."""
     done = len(_outputs(request))
-    tools = _tool_names(request)
-    if done >= len(script.turns) or not {"exec_command", "shell_command", "shell"} & set(tools):
+    tool = next((tool for tool in _tools(request) if tool.name in _CALLS), None)
+    if done >= len(script.turns) or tool is None:
         return [_message(script.final, done)]
     turn = script.turns[done]
     said = [_message(turn.say, done)] if turn.say else []
-    return [*said, _call(turn.run, tools, done)]
+    return [*said, _CALLS[tool.name](turn.run, done) | tool.place()]
 
 
 def _items(request: dict[str, Any]) -> list[dict[str, Any]]:
-    given = request.get("input")
+    return _objects(request.get("input"))
+
+
+def _objects(given: object) -> list[dict[str, Any]]:
     return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
 
 
@@ -113,13 +116,30 @@ def _outputs(request: dict[str, Any]) -> list[dict[str, Any]]:
     return [item for item in _items(request) if str(item.get("type")).endswith("_call_output")]
 
 
-def _tool_names(request: dict[str, Any]) -> tuple[str, ...]:
-    tools = request.get("tools")
-    return tuple(
-        str(tool.get("name") or tool.get("type"))
-        for tool in (tools if isinstance(tools, list) else [])
-        if isinstance(tool, dict)
-    )
+def _text(output: object) -> str:
+    parts = _objects(output)
+    return "".join(str(part.get("text", "")) for part in parts) if parts else str(output)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tool:
+    name: str
+    namespace: str = ""
+
+    def place(self) -> dict[str, Any]:
+        return {"namespace": self.namespace} if self.namespace else {}
+
+
+def _tools(request: dict[str, Any]) -> Iterator[_Tool]:
+    """What is offered: in the request, or, to Codex's newest models, as an item of the input."""
+    more = [item for item in _items(request) if item.get("type") == "additional_tools"]
+    for offer in (request, *more):
+        for tool in _objects(offer.get("tools")):
+            name = str(tool.get("name") or tool.get("type"))
+            if tool.get("type") != "namespace":
+                yield _Tool(name=name)
+            for inner in _objects(tool.get("tools")):
+                yield _Tool(name=str(inner.get("name")), namespace=name)
 
 
 def _message(text: str, number: int) -> dict[str, Any]:
@@ -132,13 +152,7 @@ def _message(text: str, number: int) -> dict[str, Any]:
     }
 
 
-def _call(command: str, tools: tuple[str, ...], number: int) -> dict[str, Any]:
-    if "exec_command" in tools:
-        name, arguments = "exec_command", {"cmd": command, "yield_time_ms": YIELD_MS}
-    elif "shell_command" in tools:
-        name, arguments = "shell_command", {"command": command, "timeout_ms": YIELD_MS}
-    else:
-        name, arguments = "shell", {"command": ["sh", "-c", command], "timeout_ms": YIELD_MS}
+def _function_call(name: str, arguments: dict[str, Any], number: int) -> dict[str, Any]:
     return {
         "type": "function_call",
         "id": f"fc_{number}",
@@ -147,6 +161,49 @@ def _call(command: str, tools: tuple[str, ...], number: int) -> dict[str, Any]:
         "arguments": json.dumps(arguments),
         "status": "completed",
     }
+
+
+def _exec_command(command: str, number: int) -> dict[str, Any]:
+    arguments = {"cmd": command, "yield_time_ms": YIELD_MS}
+    return _function_call("exec_command", arguments, number)
+
+
+def _shell_command(command: str, number: int) -> dict[str, Any]:
+    arguments = {"command": command, "timeout_ms": YIELD_MS}
+    return _function_call("shell_command", arguments, number)
+
+
+def _javascript(command: str, number: int) -> dict[str, Any]:
+    arguments = json.dumps({"cmd": command, "yield_time_ms": YIELD_MS})
+    source = _SOURCE.replace("ARGUMENTS", arguments)
+    return {
+        "type": "custom_tool_call",
+        "id": f"ctc_{number}",
+        "call_id": f"call_{number}",
+        "name": "exec",
+        "input": source,
+        "status": "completed",
+    }
+
+
+# An emulated guest is slow: a command that still runs is waited for.
+_SOURCE: Final = f"""// @exec: {{"yield_time_ms": {20 * YIELD_MS}}}
+let done = await tools.exec_command(ARGUMENTS);
+let output = done.output;
+while (done.session_id !== undefined) {{
+  const more = {{ session_id: done.session_id, chars: "", yield_time_ms: {YIELD_MS} }};
+  done = await tools.write_stdin(more);
+  output += done.output;
+}}
+text(output);
+"""
+
+# How a command is run depends on what Codex offers to the model that it was told to use.
+_CALLS: Final = {
+    "exec": _javascript,
+    "exec_command": _exec_command,
+    "shell_command": _shell_command,
+}
 
 
 def stream(items: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
@@ -212,8 +269,8 @@ class _Handler(BaseHTTPRequestHandler):
                 key_sha256=hashlib.sha256(key.encode()).hexdigest(),
                 is_authorized=is_authorized,
                 header_names=tuple(sorted(name.lower() for name in self.headers)),
-                tools=_tool_names(request),
-                outputs=tuple(str(item.get("output")) for item in _outputs(request)),
+                tools=tuple(tool.name for tool in _tools(request)),
+                outputs=tuple(_text(item.get("output")) for item in _outputs(request)),
             )
         )
         if not is_authorized:

@@ -217,7 +217,7 @@ SAFE = re.compile(
 )
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(OUTPUT)
 @example(b"\x1b]11;\x1b]52;c;AAAA\x07")
 @example(b"\x1b\xc2\x9b21t")
@@ -227,7 +227,7 @@ def test_nothing_passes_but_text_and_allowed_sequences(output: bytes) -> None:
     assert not re.search("[\x80-\x9f]", passed.decode("utf-8"))
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, deadline=None)
 @given(OUTPUT, st.lists(st.integers(min_value=0, max_value=200), max_size=12))
 def test_the_way_the_output_is_cut_changes_nothing(output: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(min(cut, len(output)) for cut in cuts), len(output)]

@@ -69,6 +69,32 @@ def test_a_request_without_a_shell_is_answered_in_words() -> None:
     assert [item["type"] for item in _items(events)] == ["message"]
 
 
+def test_a_model_that_is_offered_javascript_runs_its_commands_by_that() -> None:
+    # What Codex 0.169.0 sends for the model that it takes by default.
+    offer = {
+        "type": "namespace",
+        "name": "functions",
+        "tools": [{"type": "custom", "name": "exec"}],
+    }
+    request = {"input": [{"type": "additional_tools", "tools": [offer]}]}
+    with MockModel(SCRIPT, key="k") as mock:
+        _, events = _ask(mock.url, request)
+    call = _items(events)[-1]
+    assert (call["type"], call["name"], call["namespace"]) == (
+        "custom_tool_call",
+        "exec",
+        "functions",
+    )
+    assert 'tools.exec_command({"cmd": "one"' in call["input"]
+
+
+def test_an_output_in_parts_is_kept_as_one_text() -> None:
+    parts = [{"type": "input_text", "text": "a"}, {"type": "input_text", "text": "b"}]
+    with MockModel(SCRIPT, key="k") as mock:
+        _ask(mock.url, {"input": [{"type": "custom_tool_call_output", "output": parts}]})
+        assert mock.requests[-1].outputs == ("ab",)
+
+
 def test_another_key_is_refused_and_only_its_digest_kept() -> None:
     with MockModel(SCRIPT, key="k") as mock:
         status, _ = _ask(mock.url, _after(0), key="placeholder")
