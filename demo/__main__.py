@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from demo.mock_model import MockModel, load_script
+from demo.mock_model import MockModel
+from demo.script import load_script
 
 HERE: Final = Path(__file__).parent
 PROMPT: Final = "Cents get lost in tally. Keep amounts exact, and add a total to the report."

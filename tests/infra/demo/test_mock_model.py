@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from demo.mock_model import MockModel, Script, Turn, load_script
+from demo.mock_model import MockModel
+from demo.script import Script, Turn, load_script
 
 SCRIPTS = Path(__file__).parents[3] / "demo" / "scripts"
 SCRIPT = Script(turns=(Turn(say="First.", run="one"), Turn(run="two")), final="The end.")
