@@ -74,10 +74,10 @@ async def test_only_the_sandbox_user_may_connect() -> None:
         assert _mode(guest.socket) == 0o600
 
 
-async def test_a_socket_that_can_not_be_made_is_said_so() -> None:
+async def test_a_socket_that_can_not_be_made_is_said_so(tmp_path: Path) -> None:
     proxy = ProcessCredentialProxy(user=USER, environment={})
     spec = CredentialProxySpec(
-        socket=HostPath("/nonexistent/keys"), placeholder=PLACEHOLDER, routes=()
+        socket=HostPath(str(tmp_path / "absent" / "keys")), placeholder=PLACEHOLDER, routes=()
     )
     with pytest.raises(BboxError) as failure:
         async with proxy.start(spec, RecordingObserver()):
@@ -94,9 +94,10 @@ async def test_a_process_that_dies_is_noticed() -> None:
     assert failure.value.code is ErrorCode.CREDENTIAL_PROXY_FAILED
 
 
-async def test_a_missing_bundle_of_certificates_is_said_so() -> None:
+async def test_a_missing_bundle_of_certificates_is_said_so(tmp_path: Path) -> None:
+    environment = {"NODE_EXTRA_CA_CERTS": str(tmp_path / "absent.pem")}
     with pytest.raises(BboxError) as failure:
-        async with proxied("http://127.0.0.1:9", {"NODE_EXTRA_CA_CERTS": "/nonexistent.pem"}):
+        async with proxied("http://127.0.0.1:9", environment):
             pass
     assert failure.value.code is ErrorCode.CREDENTIAL_PROXY_FAILED
 
