@@ -28,6 +28,7 @@ setup: ## packages (apt, as root), uv and .venv; the others call it
 	@python3 -m setup
 
 build: setup ## the wheel, into dist/
+	@rm -f dist/*.whl
 	@.cache/uv/bin/uv build --quiet --wheel --no-build-isolation --python $(PYTHON) --out-dir dist .
 	@ls dist/*.whl
 
@@ -84,8 +85,8 @@ verify: fmt lint test ## fmt + lint + test
 docs: setup ## generate docs/errors.md
 	@$(PYTHON) -m docs.generate
 
-install: setup ## bbox and bbox-server for this user (root: into /usr/local)
-	@$(PYTHON) -m setup.install
+install: build ## bbox and bbox-server for this user (root: into /usr/local)
+	@$(PYTHON) -m setup.install dist/*.whl
 
 run: build-guest image-$(AGENT) ## bbox, e.g. make run AGENT=codex ARGS='--review -- exec "fix it"'
 	@$(BIN)bbox $(AGENT) $(ARGS)
