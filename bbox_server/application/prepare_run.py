@@ -4,6 +4,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.domain.agent import (
@@ -28,8 +29,9 @@ from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import Launch
+from bbox_server.domain.launch import GuestFile, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -54,6 +56,7 @@ class Ingredients:
     snapshot: Snapshot
     verdict: AcceleratorVerdict
     package_rules: EgressPolicy
+    identity: GitIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class PrepareRun:
     images: ImageStore
     snapshots: Snapshots
     package_hosts: PackageHosts
+    identities: GitIdentities
     backend: VmBackend
     proxy: CredentialProxy
     progress: ProgressObserver
@@ -97,7 +101,13 @@ class PrepareRun:
             env=_environment(request, agent, access, resources.memory_mib)
             | _own_variables(agent, session),
             directory=_directory(agent, found.root),
-            files=agent.guest_files(access, GUEST_WORKSPACE) if agent else (),
+            files=(
+                GuestFile(
+                    path=PurePosixPath(".gitconfig"),
+                    content=guest_config(found.identity).encode(),
+                ),
+                *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
+            ),
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
@@ -114,6 +124,7 @@ class PrepareRun:
             snapshot = tasks.create_task(self._snapshot(request))
             verdict = tasks.create_task(self.backend.probe())
             groups = tasks.create_task(self.package_hosts.groups())
+            identity = tasks.create_task(self.identities.find())
         if verdict.result().warning:
             self.progress.warned(verdict.result().warning)
         rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
@@ -122,6 +133,7 @@ class PrepareRun:
             snapshot=snapshot.result(),
             verdict=verdict.result(),
             package_rules=EgressPolicy(profile=EgressProfile.STANDARD, rules=rules),
+            identity=identity.result(),
         )
 
     async def _root(self, request: RunRequest, agent: Agent | None) -> RootFilesystem:

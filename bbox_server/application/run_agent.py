@@ -23,8 +23,9 @@ from bbox_server.domain.session import (
     SessionState,
     SessionStore,
 )
-from bbox_server.domain.snapshot import Overlay, Snapshot, Snapshots
+from bbox_server.domain.snapshot import Overlay, Snapshots
 from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
+from bbox_server.domain.workspace import HostPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class SessionFiles:
 
     observer: Callable[[SessionDirectories, SessionId], SessionObserver]
     recorder: Callable[[SessionDirectories], TerminalRecorder]
-    overlay: Callable[[SessionDirectories, Snapshot], Overlay]
+    overlay: Callable[[SessionDirectories, HostPath], Overlay]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ class RunAgent:
         journal.enter(SessionState.PREPARING)
         launch = await self.prepare(request, journal.record.id, directories)
         await self.snapshots.hold(journal.record.id, launch.snapshot)
-        journal.took_snapshot(launch.snapshot.report.generation)
-        overlay = self.files.overlay(directories, launch.snapshot)
+        journal.took_snapshot(launch.snapshot.root)
+        overlay = self.files.overlay(directories, launch.snapshot.root)
         attach = AttachTerminal(terminal=self.terminal, recorder=self.files.recorder(directories))
         status = await self.sandbox(launch, overlay.share, directories, journal, attach)
         return await self._collect(overlay, journal, status)

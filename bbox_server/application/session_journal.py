@@ -13,6 +13,7 @@ from bbox_server.domain.session import (
     SessionState,
     SessionStore,
 )
+from bbox_server.domain.workspace import HostPath
 
 
 class SessionJournal:
@@ -30,7 +31,7 @@ class SessionJournal:
         self._save(dataclasses.replace(self.record, state=state))
         self.observer.event(EventKind.STATE, {"state": state.value})
 
-    def took_snapshot(self, generation: str) -> None:
+    def took_snapshot(self, generation: HostPath) -> None:
         """Remember the baseline: without it the agent's changes mean nothing."""
         self._save(dataclasses.replace(self.record, generation=generation))
 

@@ -29,6 +29,7 @@ class ErrorCode(StrEnum):
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
     DEPENDENCY_MISSING = "dependency.missing"
+    DIRECTORY_UNUSABLE = "directory.unusable"
     DISK_FULL = "disk.full"
     EGRESS_INVALID_RULE = "egress.invalid-rule"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
@@ -85,6 +86,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
     ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),
     ErrorCode.DEPENDENCY_MISSING: _entry("A program that bbox needs is not installed.", Retry.FIX),
+    ErrorCode.DIRECTORY_UNUSABLE: _entry("A directory of bbox can't be used.", Retry.FIX),
     ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
     ErrorCode.EGRESS_INVALID_RULE: _entry("A network rule is not valid.", Retry.FIX),
     ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),

@@ -59,7 +59,7 @@ class SessionRecord:
     Attributes:
         command: What ran in the guest; the agent's own command where it is empty.
         created_at: Seconds since the epoch.
-        generation: The baseline's name, once there is one.
+        generation: Directory of the baseline, once there is one.
         held: A process works on it now (not stored).
     """
 
@@ -70,7 +70,7 @@ class SessionRecord:
     command: tuple[str, ...]
     image: str
     created_at: float
-    generation: str | None = None
+    generation: HostPath | None = None
     exit: ExitStatus | None = None
     failure: Failure | None = None
     held: bool = False

@@ -54,7 +54,9 @@ def _record(fields: Mapping[str, object]) -> SessionRecord:
         command=tuple(str(word) for word in command),
         image=_text(fields, "image"),
         created_at=float(created_at),
-        generation=_optional_text(fields, "generation"),
+        generation=None
+        if fields.get("generation") is None
+        else HostPath(_text(fields, "generation")),
         exit=_exit(fields.get("exit")),
         failure=_failure(fields.get("failure")),
     )

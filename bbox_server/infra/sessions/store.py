@@ -31,6 +31,12 @@ RECORD: Final = "record.json"
 LOCK: Final = "lock"
 
 
+def _make_directory(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    # not mkdir's mode: the umask would take from it
+    path.chmod(DIRECTORY_MODE)
+
+
 def replace_durably(path: Path, content: bytes) -> None:
     """Replace a file so that a crash leaves the old or the new content, never a part."""
     part = path.with_name(path.name + ".part")
@@ -58,8 +64,8 @@ class DiskSessionStore(SessionStore):
     def create(self, record: SessionRecord) -> SessionDirectories:
         directories = self._directories(record.id)
         try:
-            self._root.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            Path(directories.state).mkdir(mode=DIRECTORY_MODE)
+            _make_directory(self._root)
+            _make_directory(Path(directories.state))
             Path(directories.state, LOCK).touch(mode=0o600)
             self.save(record)
         except OSError as error:
@@ -81,8 +87,7 @@ class DiskSessionStore(SessionStore):
                     remediation="Let that process finish, or end it, then try again.",
                 ) from error
             runtime = Path(directories.runtime)
-            runtime.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            runtime.mkdir(mode=0o700, exist_ok=True)
+            _make_directory(runtime)
             try:
                 yield directories
             finally:

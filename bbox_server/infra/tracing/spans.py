@@ -11,6 +11,8 @@ from typing_extensions import override
 
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.progress import Phase, ProgressObserver
+from bbox_server.domain.session import SessionId
+from bbox_server.domain.workspace import HostPath
 
 SERVICE: Final = "bbox-server"
 NANOSECONDS: Final = 1_000_000_000
@@ -45,8 +47,9 @@ class Span:
 class SpanRecorder(ProgressObserver):
     """Collects the spans of one run."""
 
-    def __init__(self, *, clock: Clock) -> None:
+    def __init__(self, *, clock: Clock, state: Path) -> None:
         self._clock = clock
+        self._sessions = state / "sessions"
         self._open: dict[Phase, tuple[float, str]] = {}
         self.spans: list[Span] = []
 
@@ -90,9 +93,11 @@ class SpanRecorder(ProgressObserver):
             for span in self.spans
         )
 
-    def export(self, path: Path) -> None:
+    def export(self, session: SessionId) -> HostPath:
         """Write the spans as one OTLP/JSON document, which Jaeger and others load."""
+        path = self._sessions / session / "trace.json"
         path.write_text(json.dumps(self._document(), indent=1))
+        return HostPath(str(path))
 
     def _document(self) -> dict[str, object]:
         trace_id = secrets.token_hex(16)

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The composition root: it names the adapters and reads the environment; nothing else does.
+
+Imports are inside the functions, so that `bbox --help` does not pay for what it doesn't use.
+"""
+
+import hashlib
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.find_session import FindSession
+from bbox_server.application.open_review import OpenReview, ReviewParts
+from bbox_server.application.run_agent import RunAgent, SessionFiles
+from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.image import ImageStore
+from bbox_server.domain.progress import ProgressObserver
+from bbox_server.domain.session import (
+    SessionDirectories,
+    SessionId,
+    SessionObserver,
+    SessionRecord,
+)
+from bbox_server.domain.snapshot import Overlay, Snapshots
+from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
+from bbox_server.domain.vm import VmBackend
+from bbox_server.domain.workspace import HostPath, below
+from bbox_server.entrypoints.cli.services import RunLog, Services
+from bbox_server.infra.clock.system import RandomIds, SystemClock
+from bbox_server.infra.host.directories import (
+    Directories,
+    make_directories,
+    resolve_directories,
+)
+from bbox_server.infra.process.sandbox_user import SandboxUser, resolve_sandbox_user
+from bbox_server.infra.sessions.event_log import EventLog
+from bbox_server.infra.sessions.store import DiskSessionStore
+
+PACKAGE: Final = "bbox-server"
+TERMINAL_RING: Final = "terminal.ring"
+UPPER: Final = "upper"
+FLUSHES: Final = "flush"
+# Where distributions keep what their own clients trust, besides SSL_CERT_FILE.
+CERTIFICATE_BUNDLES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+)
+
+
+def cli() -> None:
+    """The `bbox` command."""
+    from bbox_server.entrypoints.cli.console import standard_console
+    from bbox_server.entrypoints.cli.main import main
+
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    code = main(
+        sys.argv[1:],
+        version=f"bbox {version(PACKAGE)}",
+        services=lambda: Composition(environ=dict(os.environ)).services(),
+        console=standard_console(colour=colour),
+    )
+    sys.exit(code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """Makes the adapters of one process, each once and only when it is needed."""
+
+    environ: Mapping[str, str] = field(repr=False)
+
+    def services(self) -> Services:
+        """What the command line gets."""
+        from bbox_server.infra.host.desk import UserDesk
+        from bbox_server.infra.sessions.logs import DiskSessionLogs
+
+        return Services(
+            environ=self.environ,
+            directory=HostPath(os.path.realpath(".")),
+            sessions=self.sessions,
+            find=FindSession(sessions=self.sessions),
+            agents=lambda: self.agents,
+            run=self.run_agent,
+            run_log=self.run_log,
+            review=self.open_review,
+            diagnose=self.diagnose,
+            logs=DiskSessionLogs(state=self.directories.state),
+            desk=UserDesk(environ=self.environ),
+        )
+
+    @cached_property
+    def directories(self) -> Directories:
+        """The four places, made."""
+        directories = resolve_directories(self.environ, uid=os.geteuid())
+        make_directories(directories)
+        return directories
+
+    @cached_property
+    def user(self) -> SandboxUser:
+        """Who QEMU and its daemons are."""
+        return resolve_sandbox_user(uid=os.geteuid(), gid=os.getegid(), environment=self.environ)
+
+    @cached_property
+    def sessions(self) -> DiskSessionStore:
+        """Sessions on disk."""
+        return DiskSessionStore(state=self.directories.state, runtime=self.directories.runtime)
+
+    @cached_property
+    def agents(self) -> AgentRegistry:
+        """The agents there are."""
+        from bbox_server.infra.agents.registry import BuiltinAgents
+
+        return BuiltinAgents()
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """Root filesystems."""
+        from bbox_server.infra.images.store import SquashfsImageStore
+
+        return SquashfsImageStore(root=self.directories.cache / "images")
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Baselines of workspaces."""
+        from bbox_server.infra.excludes.disk import DiskExcludes
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.snapshots import DiskSnapshots, SnapshotPlace
+
+        places = self.directories
+        return DiskSnapshots(
+            place=SnapshotPlace(
+                root=places.state / "baselines",
+                owner=self.user,
+                private=(places.state, places.cache, places.runtime),
+            ),
+            excludes=DiskExcludes(),
+            git=GitCommand(),
+        )
+
+    @cached_property
+    def backend(self) -> VmBackend:
+        """Where microVMs run."""
+        from bbox_server.infra.guest_system.system import BuiltGuestSystem
+        from bbox_server.infra.qemu.backend import QemuBackend
+        from bbox_server.infra.qemu.settings import QemuSettings
+
+        cache = self.directories.cache
+        return QemuBackend(
+            BuiltGuestSystem(root=cache / "guest", owner=self.user),
+            QemuSettings(user=self.user, cache_directory=cache),
+        )
+
+    def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
+        """The run, for one terminal."""
+        from bbox_server.application.prepare_run import PrepareRun
+        from bbox_server.application.run_sandbox import RunSandbox
+        from bbox_server.infra.credential.proxy import ProcessCredentialProxy
+        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
+        from bbox_server.infra.egress.process_relay import ProcessRelay
+        from bbox_server.infra.git.identity import UserGitIdentity
+        from bbox_server.infra.ssh.connector import AsyncsshConnector
+
+        proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
+        clock = SystemClock()
+        return RunAgent(
+            sessions=self.sessions,
+            files=SessionFiles(observer=observe, recorder=record_terminal, overlay=self.overlay),
+            snapshots=self.snapshots,
+            prepare=PrepareRun(
+                agents=self.agents,
+                images=self.images,
+                snapshots=self.snapshots,
+                identities=UserGitIdentity(environ=self.environ),
+                package_hosts=ClientPackageHosts(environment=self.environ),
+                backend=self.backend,
+                proxy=proxy,
+                progress=progress,
+                trusted_certificates=trusted_certificates(self.environ),
+            ),
+            sandbox=RunSandbox(
+                relay=ProcessRelay(user=self.user),
+                proxy=proxy,
+                backend=self.backend,
+                shells=AsyncsshConnector(),
+                clock=clock,
+                progress=progress,
+                terminal=terminal,
+            ),
+            terminal=terminal,
+            progress=progress,
+            clock=clock,
+            ids=RandomIds(),
+        )
+
+    def run_log(self) -> RunLog:
+        """Timings and the trace of one run."""
+        from bbox_server.infra.tracing.spans import SpanRecorder
+
+        return SpanRecorder(clock=SystemClock(), state=self.directories.state)
+
+    def open_review(self) -> OpenReview:
+        """Sessions' reviews."""
+        return OpenReview(sessions=self.sessions, snapshots=self.snapshots, parts=self.review_parts)
+
+    def review_parts(self, record: SessionRecord, directories: SessionDirectories) -> ReviewParts:
+        """The use cases of one session's review."""
+        from bbox_server.application.flush_changes import FlushChanges
+        from bbox_server.application.plan_flush import PlanFlush
+        from bbox_server.application.review_changes import ReviewChanges
+        from bbox_server.application.undo_flush import RecoverFlush, UndoFlush
+        from bbox_server.infra.diff.git_differ import GitDiffer
+        from bbox_server.infra.sessions.review_file import ReviewFile
+        from bbox_server.infra.workspace.flusher import DiskFlusher
+        from bbox_server.infra.workspace.present import DiskWorkspace
+
+        assert record.generation is not None  # noqa: S101 (OpenReview has checked it)
+        differ = GitDiffer(scratch=directories.runtime)
+        reviews = ReviewFile(directory=directories.state)
+        flusher = DiskFlusher(
+            workspace=record.workspace,
+            journals=below(directories.state, FLUSHES),
+            lock=self._workspace_lock(record.workspace),
+            session=record.id,
+        )
+        changes = ReviewChanges(
+            overlay=self.overlay(directories, record.generation), differ=differ, reviews=reviews
+        )
+        planning = PlanFlush(
+            review=changes, files=DiskWorkspace(workspace=record.workspace), differ=differ
+        )
+        return ReviewParts(
+            changes=changes,
+            flush=FlushChanges(planning=planning, flusher=flusher),
+            undo=UndoFlush(flusher=flusher, reviews=reviews),
+            recover=RecoverFlush(flusher=flusher),
+            observer=observe(directories, record.id),
+        )
+
+    def overlay(self, directories: SessionDirectories, generation: HostPath) -> Overlay:
+        """The agent's changes over a baseline."""
+        from bbox_server.domain.sensitive import classify
+        from bbox_server.infra.excludes.disk import DiskExcludes
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.overlay import DiskOverlay, OverlayPlace
+
+        return DiskOverlay(
+            place=OverlayPlace(
+                generation=generation, upper=below(directories.state, UPPER), owner=self.user
+            ),
+            excludes=DiskExcludes(),
+            git=GitCommand(),
+            classify=classify,
+        )
+
+    def diagnose(self) -> Diagnose:
+        """What is missing on this machine."""
+        from bbox_server.infra.host.inspector import LinuxHost
+
+        return Diagnose(
+            host=LinuxHost(state=self.directories.state),
+            backend=self.backend,
+            images=self.images,
+            agents=self.agents,
+        )
+
+    def _workspace_lock(self, workspace: HostPath) -> HostPath:
+        locks = self.directories.state / "locks"
+        locks.mkdir(mode=0o700, exist_ok=True)
+        name = hashlib.sha256(os.fsencode(workspace)).hexdigest()[:16]
+        return HostPath(str(locks / name))
+
+
+def observe(directories: SessionDirectories, session: SessionId) -> SessionObserver:
+    """Where a session's events go."""
+    return EventLog(directory=Path(directories.state), session=session, clock=SystemClock())
+
+
+def record_terminal(directories: SessionDirectories) -> TerminalRecorder:
+    """Where a session's terminal is kept."""
+    from bbox_server.infra.sessions.ring import TerminalRing
+
+    return TerminalRing(Path(directories.state, TERMINAL_RING))
+
+
+def trusted_certificates(environ: Mapping[str, str]) -> bytes:
+    """The certificates that this host's clients trust; public, empty where there are none.
+
+    Behind a proxy that inspects TLS the guest's clients need them too.
+    """
+    for name in (environ.get("SSL_CERT_FILE", ""), *CERTIFICATE_BUNDLES):
+        if name and Path(name).is_file():
+            return Path(name).read_bytes()
+    return b""
