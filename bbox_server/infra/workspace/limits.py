@@ -25,12 +25,12 @@ class ChangeLimits:
     """Bounds of what is hashed and listed one by one.
 
     Attributes:
-        file_bytes: Larger files are withheld: nobody reviews them.
+        file_bytes: Larger files are withheld: nobody reviews them, and they are read into memory.
         hashed_bytes: In all, for one change set; what comes after is withheld.
         bulk_files: A new directory with more files than that is one change.
     """
 
-    file_bytes: int = 2 << 30
+    file_bytes: int = 512 << 20
     hashed_bytes: int = 16 << 30
     bulk_files: int = 2_000
 

@@ -56,6 +56,7 @@ def dump(manifest: Manifest) -> bytes:
             "links": tree.links,
             "absent": tree.absent,
             "skip_worktree": tree.skip_worktree,
+            "git_directories": tree.git_directories,
         }
     ).encode()
     rows = list(chain.from_iterable(tree.rows.values()))
@@ -92,6 +93,7 @@ def load(content: bytes) -> Manifest:
             links=details["links"],
             absent=details["absent"],
             skip_worktree=details["skip_worktree"],
+            git_directories=details["git_directories"],
         ),
         stamp_ns=details["stamp"],
         boot=details["boot"],

@@ -44,12 +44,14 @@ class Tree:
         links: What symbolic links say, by path.
         absent: Files that could not be read, by path, with the reason: in no generation.
         skip_worktree: By git directory, tracked paths that are left out on purpose.
+        git_directories: Paths of what git takes for a repository.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     absent: dict[str, str] = field(default_factory=dict)
     skip_worktree: dict[str, list[str]] = field(default_factory=dict)
+    git_directories: list[str] = field(default_factory=list)
 
     def row(self, path: str) -> Row | None:
         """The row of a path."""

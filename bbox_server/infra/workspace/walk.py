@@ -177,6 +177,7 @@ class WorkspaceWalk:
             self._result.zones[frame.path] = GitZone.LOGS
         elif frame.zone is GitZone.TOP or looks_like_git_directory(entries):
             self._result.zones[frame.path] = frame.zone = GitZone.TOP
+            self._result.tree.git_directories.append(frame.path)
             return True
         elif GIT_NAME in entries and not frame.tracked_only:
             is_inner = entries[GIT_NAME].is_dir(follow_symlinks=False)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Content hashes of both sides, each computed once."""
+
+import os
+import time
+from pathlib import PurePosixPath
+from typing import Final
+
+from bbox_server.domain.workspace import Digest
+from bbox_server.infra.workspace.beneath import digest_of_descriptor, open_beneath
+from bbox_server.infra.workspace.upper import UpperEntry
+
+# A file that changed in the same tick of the clock as it was read may change again unnoticed.
+_RACY_NS: Final = 2_000_000_000
+
+_Key = tuple[int, int, int, int]
+
+
+class Hashes:
+    """Remembers what did not change: generations never do, the agent's files tell by their ctime.
+
+    Attributes:
+        baseline_fd: Of the generation.
+        upper_fd: Of the agent's directory; both stay the caller's.
+    """
+
+    def __init__(self, *, baseline_fd: int, upper_fd: int) -> None:
+        self._baseline_fd = baseline_fd
+        self._upper_fd = upper_fd
+        self._baseline: dict[str, Digest] = {}
+        self._agent: dict[str, tuple[_Key, Digest]] = {}
+
+    def of_baseline(self, path: str) -> Digest:
+        """Of a file in the generation. Raises: OSError."""
+        known = self._baseline.get(path)
+        if known is None:
+            known = self._baseline[path] = _digest(self._baseline_fd, path)
+        return known
+
+    def of_agent(self, path: str, entry: UpperEntry) -> Digest:
+        """Of a file in the agent's directory, as it is now. Raises: OSError."""
+        key = (entry.inode, entry.size, entry.mtime_ns, entry.ctime_ns)
+        known = self._agent.get(path)
+        if known is not None and known[0] == key:
+            return known[1]
+        started_ns = time.time_ns()
+        digest = _digest(self._upper_fd, path)
+        if entry.ctime_ns < started_ns - _RACY_NS:
+            self._agent[path] = (key, digest)
+        else:
+            self._agent.pop(path, None)
+        return digest
+
+
+def _digest(root_fd: int, path: str) -> Digest:
+    fd = open_beneath(root_fd, PurePosixPath(path))
+    try:
+        return digest_of_descriptor(fd)
+    finally:
+        os.close(fd)
