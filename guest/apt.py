@@ -23,6 +23,10 @@ class FetchError(Exception):
     """A package can't be had."""
 
 
+class DigestError(FetchError):
+    """A package has other bytes than the lock says; no newer one takes over for that."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedPackage:
     """A package file whose content was verified. `pinned` is false when a newer one took over."""
@@ -65,6 +69,8 @@ def _fetch_one(pin: Pin, cache: Path, say: Callable[[str], None]) -> FetchedPack
         return FetchedPackage(pin=pin, file=file, pinned=True)
     try:
         return FetchedPackage(pin=pin, file=_download(pin, cache, say), pinned=True)
+    except DigestError:
+        raise
     except FetchError as error:
         replacement = newest(pin.series)
         if replacement == pin:
@@ -99,17 +105,20 @@ def _download(pin: Pin, cache: Path, say: Callable[[str], None]) -> Path:
             raise FetchError(f"{pin.package} {pin.version}: apt-get left no package file")
         found = _sha256(files[0])
         if found != pin.sha256:
-            raise FetchError(f"{pin.package} {pin.version}: SHA-256 is {found}, not {pin.sha256}")
+            raise DigestError(f"{pin.package} {pin.version}: SHA-256 is {found}, not {pin.sha256}")
         target = cache / f"{pin.package}_{pin.sha256}.deb"
         shutil.move(files[0], target)
     return target
 
 
 def _show(package: str) -> dict[str, str]:
-    text = _run(["apt-cache", "show", "--no-all-versions", f"{package}:{ARCHITECTURE}"], Path("/"))
-    record = dict(_FIELD.findall(text))
+    argv = ["apt-cache", "show", "--no-all-versions", f"{package}:{ARCHITECTURE}"]
+    try:
+        record = dict(_FIELD.findall(_run(argv, Path("/"))))
+    except FetchError as error:
+        raise FetchError(f"{error}; run `apt-get update`") from error
     if not {"Version", "SHA256"} <= record.keys():
-        raise FetchError(f"apt knows no {package}; run `apt-get update`")
+        raise FetchError(f"apt knows no version of {package}; run `apt-get update`")
     return record
 
 

@@ -18,7 +18,7 @@ def needed_libraries(image: bytes) -> tuple[str, ...]:
     """Names of the libraries that the dynamic linker loads for `image`; none when it is static."""
     try:
         return _needed(image)
-    except (struct.error, IndexError, ValueError) as error:
+    except (struct.error, OverflowError, ValueError) as error:
         raise ElfError(f"damaged ELF image: {error}") from error
 
 

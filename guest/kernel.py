@@ -12,6 +12,8 @@ from guest.elf import MAGIC
 
 _PAYLOAD_PROTOCOL: Final = 0x208
 _XZ_MAGIC: Final = b"\xfd7zXZ\0"
+_SIGNATURE_MAGIC: Final = b"~Module signature appended~\n"
+_SIGNATURE_INFO_BYTES: Final = 12
 _MODINFO: Final = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
 
 
@@ -50,6 +52,21 @@ def module_dependencies(module: bytes) -> tuple[str, ...]:
     found = _MODINFO.search(module)
     names = found[1].decode("ascii").split(",") if found else []
     return tuple(name.replace("-", "_") for name in names if name)
+
+
+def without_signature(module: bytes) -> bytes:
+    """The module without the signature at its end (kernel, include/linux/module_signature.h).
+
+    The kernel would check it, which takes longer than loading the module does under emulation;
+    what we load was checked by digest when it was fetched.
+    """
+    if not module.endswith(_SIGNATURE_MAGIC):
+        return module
+    end = len(module) - len(_SIGNATURE_MAGIC)
+    (length,) = struct.unpack_from(">I", module, end - 4)
+    if length > end - _SIGNATURE_INFO_BYTES:
+        raise KernelError("a module's signature is longer than the module")
+    return module[: end - _SIGNATURE_INFO_BYTES - length]
 
 
 def load_order(wanted: Iterable[str], modules: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -43,7 +43,8 @@ SERIES: Final = (
 )
 
 # Module and the word that must hold for it to be loaded: `-` always, a machine's transport, a
-# share's file system. The order matters: virtio before virtio_ring fails without a message.
+# share's file system, `late` after the first command. The order matters: virtio before virtio_ring
+# fails without a message.
 MODULES: Final = (
     ("virtio_ring", "-"),
     ("virtio", "-"),
@@ -60,8 +61,8 @@ MODULES: Final = (
     ("9p", "9p"),
     ("9pnet_virtio", "9p"),
     ("virtio_net", "-"),
-    ("virtio_rng", "-"),
-    ("virtio_balloon", "-"),
+    ("virtio_rng", "late"),
+    ("virtio_balloon", "late"),
 )
 
 AGENT: Final = Owner(uid=1000, gid=1000)
@@ -123,6 +124,7 @@ def is_copyright(path: str) -> bool:
 def build_initramfs(parts: Parts) -> bytes:
     """The part of the initramfs that all sessions share."""
     archive = Archive()
+    archive.directory(".")  # the initramfs' own root is 1777 else, and sshd would not chroot
     for path in _DIRECTORIES:
         archive.directory(path)
     archive.directory("bbox", 0o711)  # authorized_keys is read as the user who logs in

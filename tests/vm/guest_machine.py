@@ -333,7 +333,7 @@ def qemu_argv(spec: MachineSpec, boot: BootFiles, directory: Path) -> list[str]:
     }[spec.machine]
     append = (
         f"console=ttyS0 edd=off tsc_early_khz={tsc_khz()} tsc=reliable"
-        " quiet loglevel=3 panic=-1 ipv6.disable=1"
+        " quiet loglevel=3 panic=-1 ipv6.disable=1 cryptomgr.notests"
     )
     argv = [
         *("qemu-system-x86_64", "-M", machine, "-accel", "tcg,tb-size=64", "-cpu", "max"),

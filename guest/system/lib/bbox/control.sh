@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC3045 # busybox reads with a timeout
 # Commands of the host on the control port, and the one sshd on the shell port.
 . /lib/bbox/console.sh
 . /lib/bbox/shellport.sh
@@ -8,7 +8,7 @@ find_port() {
   while :; do
     for port in /sys/class/virtio-ports/*; do
       read -r name 2>/dev/null <"$port/name" || continue
-      [ "$name" = "$1" ] && { echo "/dev/${port##*/}"; return; }
+      [ "$name" = "$1" ] && port=/dev/${port##*/} && return
     done
     sleep 0.02
   done
@@ -27,36 +27,61 @@ report_oom() {
   }' </dev/kmsg >&3
 }
 
-power_off() {
+# What the first command need not wait for.
+settle() {
+  settled=yes
+  report_oom &
+  while read -r module condition; do
+    [ "$condition" != late ] || insmod "/lib/modules/$module.ko" || warn "module $module"
+  done </lib/modules/order
+}
+
+has_processes() {
+  for process in /proc/[0-9]*; do
+    # Kernel threads have no executable; 1 and this shell stay.
+    [ -e "$process/exe" ] || continue
+    case "${process#/proc/}" in 1 | "$$") ;; *) return 0 ;; esac
+  done
+  return 1
+}
+
+# End everything and write all to the disks and the share: then the host may end the VM at once.
+end_all() {
   step off
   kill -TERM -1
-  sleep 0.2
+  tries=0
+  while has_processes && [ "$tries" -lt 10 ]; do
+    tries=$((tries + 1))
+    sleep 0.02
+  done
   kill -KILL -1
-  cd /..
   sync
-  umount workspace 2>/dev/null
-  poweroff -f
 }
 
 obey() {
   case "$1" in
-    RESET) reset_shell_port "$2" ;;
+    RESET) reset_shell_port "$shell_port" "$2" ;;
     CLOCK) date -s "@$3" >/dev/null || { echo "FAILED $2 clock" >&3; return; } ;;
     PING) ;;
-    OFF) ;;
+    OFF) end_all ;;
     '') return ;;
     *) echo "FAILED ${2:--} unknown" >&3; return ;;
   esac
   echo "DONE $2" >&3
-  [ "$1" = OFF ] && power_off
+  [ "$1" != OFF ] || poweroff -f
 }
 
-shell_port=$(find_port bbox.ssh)
-exec 3<>"$(find_port bbox.ctl)"
-report_oom &
+find_port bbox.ssh
+shell_port=$port
+find_port bbox.ctl
+exec 3<>"$port"
+settled=
 while :; do
-  while read -r verb nonce argument <&3; do
+  if read -r ${settled:--t 2} verb nonce argument <&3; then
     obey "$verb" "$nonce" "$argument"
-  done
-  sleep 0.2 # no host on the other end: the port says end-of-file at once
+  elif [ -z "$settled" ]; then
+    settle
+  else
+    sleep 0.2 # no host on the other end: the port says end-of-file at once
+  fi
 done

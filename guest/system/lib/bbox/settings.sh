@@ -1,50 +1,54 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=sh disable=SC2154,SC3045 # init sets root; busybox has these ulimits
+# shellcheck shell=sh disable=SC2154,SC3028,SC3045 # init sets root; busybox has the others
 # What is neither a file system nor the agent: limits, clock, names, sysctls, network.
 
 set_limits() {
   ulimit -c 0
   ulimit -Hn 524288
   ulimit -Sn 65536
-  # Whatever else the guest's memory runs out for: not init, control and sshd.
+  # When memory runs out it is not init, control or sshd that goes: the login shell resets this.
   echo -1000 >/proc/self/oom_score_adj
   echo "$BBOX_HOSTNAME" >/proc/sys/kernel/hostname
 }
 
-# The configuration's time is the host's when it was written, so it is late by the boot so far.
+# The machine's own clock where it is plausible; else the host's time when it wrote the settings,
+# which is late by the boot so far.
 set_clock() {
+  late=$((EPOCHSECONDS - BBOX_TIME))
+  [ "$late" -ge 0 ] && [ "$late" -lt 60 ] && return
   read -r up _ </proc/uptime
   date -s "@$((BBOX_TIME + ${up%.*}))" >/dev/null || warn "clock"
 }
 
-# Image files are read line by line: a last line without its end must not swallow ours.
-has_id() {
-  while IFS=: read -r _ _ id _ || [ -n "$id" ]; do
-    [ "$id" = "$2" ] && return
-  done <"$1"
-  return 1
-}
-
-add_line() {
-  [ -e "$1" ] && [ -n "$(tail -c 1 "$1")" ] && echo >>"$1"
-  echo "$2" >>"$1"
-}
-
+# Give uid 1000 a name in the image's tables, unless it has one.
 name_users() {
   for table in passwd group; do
-    # A link of the image would be resolved in the initramfs: replace it by what it leads to.
-    if [ -L "$root/etc/$table" ]; then
-      content=$(chroot "$root" /run/bbox/busybox cat "/etc/$table" 2>/dev/null)
-      rm "$root/etc/$table"
-      echo "$content" >"$root/etc/$table"
-    fi
-    [ -e "$root/etc/$table" ] || : >"$root/etc/$table"
+    # A link of the image would be resolved in the initramfs: what it leads to takes its place.
+    [ -L "$root/etc/$table" ] && replace_link "$root/etc/$table" "/etc/$table"
   done
-  has_id "$root/etc/passwd" 0 || add_line "$root/etc/passwd" 'root:x:0:0:root:/root:/bin/sh'
-  has_id "$root/etc/group" 0 || add_line "$root/etc/group" 'root:x:0:'
-  has_id "$root/etc/passwd" 1000 ||
-    add_line "$root/etc/passwd" 'sandbox:x:1000:1000::/home/sandbox:/bin/sh'
-  has_id "$root/etc/group" 1000 || add_line "$root/etc/group" 'sandbox:x:1000:'
+  [ -e "$root/etc/passwd" ] || echo 'root:x:0:0:root:/root:/bin/sh' >"$root/etc/passwd"
+  [ -e "$root/etc/group" ] || echo 'root:x:0:' >"$root/etc/group"
+  named=$(grep -l '^[^:]*:[^:]*:1000:' "$root/etc/passwd" "$root/etc/group")
+  case "$named" in
+    */passwd*) ;;
+    *) add_line "$root/etc/passwd" 'sandbox:x:1000:1000::/home/sandbox:/bin/sh' ;;
+  esac
+  case "$named" in
+    */group*) ;;
+    *) add_line "$root/etc/group" 'sandbox:x:1000:' ;;
+  esac
+}
+
+replace_link() {
+  content=$(chroot "$root" /run/bbox/busybox cat "$2" 2>/dev/null)
+  rm "$1"
+  [ -z "$content" ] || echo "$content" >"$1"
+}
+
+# The last line of a file may lack its end.
+add_line() {
+  [ -n "$(tail -c 1 "$1")" ] && echo >>"$1"
+  echo "$2" >>"$1"
 }
 
 write_sysctls() {
@@ -57,6 +61,6 @@ write_sysctls() {
 configure_network() {
   ifconfig lo up || warn "network lo"
   [ -e /sys/class/net/eth0 ] || { warn "no network device"; return; }
-  ifconfig eth0 192.168.127.2 netmask 255.255.255.0 up || fail "network eth0"
+  ifconfig eth0 192.168.127.2 netmask 255.255.255.0 up || fail "network address"
   route add default gw 192.168.127.1 || fail "network route"
 }
