@@ -19,6 +19,7 @@ from bbox_server.domain.change import (
     identify_change,
 )
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.excludes import is_secret
 from bbox_server.domain.rebase import kind_between
 from bbox_server.domain.sensitive import classify
 from bbox_server.domain.snapshot import Overlay
@@ -117,7 +118,7 @@ class MemoryOverlay(Overlay):
         before, after = was.entry if was else None, now.entry if now else None
         if old_path is None and before == after:
             return None
-        tier = classify(path)
+        tier = classify(path, is_secret=is_secret)
         is_file = {entry.kind for entry in (before, after) if entry} == {EntryKind.FILE}
         return Change(
             id=identify_change(path, before, after, old_path),
