@@ -31,7 +31,7 @@ from bbox_server.infra.process.programs import PLAIN_ENVIRONMENT
 from bbox_server.infra.process.sandbox_user import SandboxUser
 
 START_S: Final = 30.0
-"""Python and its imports take 0.5 s, up to 5 s beside a booting emulated VM."""
+"""It takes 0.2 s on an idle machine, and many times that beside an emulated VM that boots."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,16 @@ async def _send(guest: Guest, data: bytes) -> bytes:
         writer.close()
 
 
+async def test_connections_that_say_nothing_do_not_end_the_process() -> None:
+    async with serving(echo) as guest, asyncio.timeout(20):
+        # More than the process may have open.
+        idle = [await asyncio.open_unix_connection(guest.socket) for _ in range(350)]
+        for _, writer in idle:
+            writer.close()
+        status, _ = await guest.ask()
+    assert status == 200
+
+
 HOSTILE = (
     b"",
     b"\r\n\r\n",
