@@ -16,8 +16,9 @@ _MAX_RECORD: Final = 16_384
 _FIXED_BYTES: Final = 2 + 32
 """Version and random (RFC 8446, 4.1.2)."""
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_METHOD: Final = re.compile(rb"[A-Z]{1,20}(?: |\Z)")
 _REQUEST: Final = re.compile(
-    _TOKEN + rb" (?:https?://([^/?#\s]+)[\x21-\x7e]*|/[\x21-\xff]*|\*) HTTP/1\.[01]"
+    rb"[A-Z]{1,20} (?:https?://([^/?#\s]+)[\x21-\x7e]*|/[\x21-\xff]*|\*) HTTP/1\.[01]"
 )
 _FIELD: Final = re.compile(rb"(" + _TOKEN + rb"):[ \t]*([^\r\n\0]*)")
 
@@ -90,7 +91,8 @@ def http_host(data: bytes) -> Hello:
     """
     head, end, _ = data.partition(b"\r\n\r\n")
     if not end:
-        return _incomplete(data)
+        is_request = not data or _METHOD.match(data)
+        return _incomplete(data) if is_request else Hello(Found.FOREIGN)
     request, *lines = head.split(b"\r\n")
     target = _REQUEST.fullmatch(request)
     fields = [_FIELD.fullmatch(line) for line in lines]

@@ -4,7 +4,7 @@
 import asyncio
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
@@ -37,9 +37,14 @@ class Resolution:
 
 
 class Resolver:
-    """getaddrinfo in threads, remembered for some seconds."""
+    """Asks in threads, remembers for some seconds. Overrides need no asking."""
 
-    def __init__(self, overrides: Iterable[HostOverride]) -> None:
+    def __init__(
+        self,
+        overrides: Iterable[HostOverride],
+        ask: Callable[[str], Resolution] | None = None,
+    ) -> None:
+        self._ask = ask or ask_system
         threading.stack_size(_STACK_BYTES)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="resolve")
         self._cache: dict[str, tuple[float, asyncio.Future[Resolution]]] = {}
@@ -73,7 +78,7 @@ class Resolver:
 
     def _submit(self, name: str) -> "asyncio.Future[Resolution]":
         self._pending += 1
-        answer = asyncio.wrap_future(self._threads.submit(_ask, name))
+        answer = asyncio.wrap_future(self._threads.submit(self._ask, name))
         answer.add_done_callback(self._on_answer)
         return answer
 
@@ -86,7 +91,8 @@ class Resolver:
         self._cache[name] = (until, answer)
 
 
-def _ask(name: str) -> Resolution:
+def ask_system(name: str) -> Resolution:
+    """Ask getaddrinfo: hosts file, DNS, whatever this host is set up with. Blocks."""
     try:
         found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

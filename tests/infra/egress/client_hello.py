@@ -3,11 +3,13 @@
 
 import ssl
 import struct
+from functools import cache
 
 
+@cache
 def real_hello(name: str | None) -> bytes:
     """What OpenSSL sends first."""
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()

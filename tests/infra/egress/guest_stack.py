@@ -141,30 +141,36 @@ class Connection:
                 self.emit(ACK)
         self.changed.set()
 
+    @property
+    def room(self) -> int:
+        """How much more the relay's window takes."""
+        return self.window - (self.next - self.acknowledged)
+
+    @property
+    def is_held_back(self) -> bool:
+        return self.room < self.guest.mss
+
+    async def next_change(self) -> None:
+        if self.is_reset:
+            raise RefusedError
+        self.changed.clear()
+        await self.changed.wait()
+
     async def until(self, condition: str) -> None:
         while not getattr(self, condition):
-            if self.is_reset:
-                raise RefusedError
-            self.changed.clear()
-            await self.changed.wait()
+            await self.next_change()
 
     async def send(self, data: bytes) -> None:
         for start in range(0, len(data), self.guest.mss):
             piece = data[start : start + self.guest.mss]
-            while self.window - (self.next - self.acknowledged) < len(piece):
-                if self.is_reset:
-                    raise RefusedError
-                self.changed.clear()
-                await self.changed.wait()
+            while self.room < len(piece):
+                await self.next_change()
             self.emit(ACK | PSH, piece)
             await self.guest.flushed()
 
     async def receive(self, count: int) -> bytes:
         while len(self.received) < count and not self.is_finished:
-            if self.is_reset:
-                raise RefusedError
-            self.changed.clear()
-            await self.changed.wait()
+            await self.next_change()
         data = bytes(self.received[:count])
         del self.received[:count]
         return data
