@@ -268,7 +268,7 @@ async def test_a_rename_goes_on_after_its_flush() -> None:
 
 async def test_a_bulk_change_is_flushed_file_by_file() -> None:
     agent: dict[str, bytes | Node] = {f"out/{number}": b"x\n" for number in range(5)}
-    session = ground({}, {**agent, "out/.envrc": b"run\n"})
+    session = ground({}, {**agent, "out/.mcp.json": b"run\n"})
     session.overlay.bulks = frozenset({PurePosixPath("out")})
     await session.accept("out")
 
@@ -276,10 +276,10 @@ async def test_a_bulk_change_is_flushed_file_by_file() -> None:
     await session.flush(plan.hash)
 
     assert [(str(skip.path), skip.reason) for skip in plan.skipped] == [
-        ("out/.envrc", SkipReason.DECIDED_ON_ITS_OWN)
+        ("out/.mcp.json", SkipReason.DECIDED_ON_ITS_OWN)
     ]
     assert [session.content(f"out/{number}") for number in range(5)] == [b"x\n"] * 5
-    assert session.content("out/.envrc") is None
+    assert session.content("out/.mcp.json") is None
 
 
 async def test_a_link_out_of_the_workspace_is_not_flushed() -> None:

@@ -105,20 +105,20 @@ async def test_decisions_are_taken_back_one_by_one() -> None:
 
 
 async def test_a_bulk_acceptance_takes_ordinary_changes_and_asks_for_build_files() -> None:
-    files = {"Makefile": b"all:\n", ".envrc": b"export A=1\n", ".env": b"A=1\n", "main.c": b"x\n"}
+    files = {"Makefile": b"all:\n", ".mcp.json": b"export A=1\n", ".env": b"A=1\n", "main.c": b"x\n"}
     session = ground({}, dict(files))
 
     review, bulk = await session.review.accept_ordinary()
 
     assert [str(item.change.path) for item in review.accepted] == ["main.c"]
     assert bulk.to_confirm == (PurePosixPath("Makefile"),)
-    assert bulk.one_by_one == (PurePosixPath(".envrc"),)
+    assert bulk.one_by_one == (PurePosixPath(".mcp.json"),)
 
     review, bulk = await session.review.accept_ordinary(frozenset({PurePosixPath("Makefile")}))
 
     assert [str(item.change.path) for item in review.accepted] == ["Makefile", "main.c"]
     assert bulk.to_confirm == ()
-    assert [str(item.change.path) for item in review.undecided] == [".envrc"]
+    assert [str(item.change.path) for item in review.undecided] == [".mcp.json"]
 
 
 async def test_a_bulk_acceptance_leaves_what_was_rejected() -> None:
@@ -135,7 +135,7 @@ async def test_a_bulk_acceptance_leaves_what_was_rejected() -> None:
 
 
 async def test_what_runs_on_the_host_is_not_accepted_together_with_others() -> None:
-    session = ground({}, {".envrc": b"x\n", "main.c": b"x\n"})
+    session = ground({}, {".mcp.json": b"x\n", "main.c": b"x\n"})
     both = [
         Decision(change=item.change.id, verdict=Verdict.ACCEPTED)
         for item in (await session.review.list()).items
