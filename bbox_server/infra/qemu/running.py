@@ -53,6 +53,7 @@ class QemuVm(RunningVm):
         self._machine = machine
         self._ports = ports
         self._deadlines = deadlines
+        self._is_off = False
 
     @override
     async def open_shell_channel(self) -> OwnedFd:
@@ -79,10 +80,7 @@ class QemuVm(RunningVm):
         await self._machine.qemu.wait()
         self._ports.monitor.close()
         self._machine.console.close()
-        end = self._ports.monitor.end
-        if self._machine.console.said.has_panicked and end is VmEnd.GUEST_RESET:
-            end = VmEnd.GUEST_PANIC  # panic=-1 reboots at once
-        return VmExit(end=end, console_tail=self.console_tail())
+        return VmExit(end=self._end(), console_tail=self.console_tail())
 
     @override
     def console_tail(self) -> tuple[str, ...]:
@@ -92,14 +90,22 @@ class QemuVm(RunningVm):
     def memory_kills(self) -> tuple[str, ...]:
         return tuple(self._machine.console.said.kills)
 
+    def _end(self) -> VmEnd:
+        end = self._ports.monitor.end
+        if self._is_off:
+            return VmEnd.POWERED_OFF
+        if self._machine.console.said.has_panicked and end is VmEnd.GUEST_RESET:
+            return VmEnd.GUEST_PANIC  # panic=-1 reboots at once
+        return end
+
     async def _power_off(self) -> None:
         with suppress(TimeoutError, BboxError):
             async with asyncio.timeout(self._deadlines.power_off_s):
                 await self._ports.control.command("OFF")
+                # All is written now: the rest of the way down is not worth the wait.
+                self._is_off = True
+        self._ports.monitor.quit()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._deadlines.quit_s):
                 await self._machine.qemu.wait()
-        if not self._machine.qemu.has_ended():
-            self._ports.monitor.quit()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._deadlines.quit_s):
-                    await self._machine.qemu.wait()
         self._machine.qemu.kill()

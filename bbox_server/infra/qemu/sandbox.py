@@ -81,9 +81,10 @@ class Sandbox:
         resources = self.spec.resources
         kernel = self.kernel.loaded(self.settings.append)
         bare = machine_argv(self.qemu, machine, self.processor, resources, kernel)
+        named = ("-name", f"bbox-{self.spec.session}")  # for who looks at `ps`
         uses_device = self.processor.accelerator is Accelerator.KVM
         command = Command(
-            argv=(*bare, *device_argv(machine, resources, descriptors)),
+            argv=(*bare, *named, *device_argv(machine, resources, descriptors)),
             user=self.settings.user,
             groups=device_groups(self.settings.kvm_device) if uses_device else (),
             pass_fds=(*self.kernel.descriptors, *descriptors.all()),
