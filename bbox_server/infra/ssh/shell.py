@@ -98,11 +98,12 @@ def command_line(command: GuestCommand) -> bytes | None:
     return os.fsencode(line)
 
 
-def environment(command: GuestCommand) -> dict[str, str]:
-    """What goes over as the session's environment: never on a command line, where `ps` shows it."""
+def environment(command: GuestCommand) -> dict[bytes, bytes]:
+    """The session's environment: it goes beside the command line, which the guest's `ps` shows."""
     given = {
         _RENAMED.get(name, name): value
         for name, value in command.env.items()
         if name not in _SET_BY_LOGIN
     }
-    return {**given, "BBOX_CWD": command.directory}
+    given["BBOX_CWD"] = command.directory
+    return {os.fsencode(name): os.fsencode(value) for name, value in given.items()}
