@@ -2,7 +2,7 @@
 """git's unified diffs as hunks of the domain. The home of unidiff.
 
 unidiff works on text. Latin-1 takes every byte to one character and back, and neither a list of
-lines nor its patterns split at anything but what we split at: byte-exact (ADR 0010).
+lines nor its patterns split at anything but what we split at: byte-exact (ADR 0030).
 """
 
 from unidiff.constants import LINE_TYPE_NO_NEWLINE
