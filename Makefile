@@ -8,6 +8,7 @@ BIN := .venv/bin/
 PYTHON := $(BIN)python
 AGENT ?= codex
 ARGS ?=
+QUICK := tests/unit tests/application tests/contract tests/entrypoints
 REGISTRY ?=
 
 # Evaluated by the shell that uses it, after setup: where bbox itself looks (infra/host).
@@ -62,7 +63,7 @@ lint: setup ## ruff, mypy, import-linter, shellcheck; changes nothing
 	@{ $(SHELL_FILES); } | sort -u | xargs shellcheck -x -P guest/system -e SC2187  # ash is dash to it
 
 quick-tests: setup
-	@$(BIN)pytest -q -n 2 $(ARGS)
+	@$(BIN)pytest -q -n 2 $(QUICK) $(ARGS)
 
 docs-check: setup
 	@$(PYTHON) -m docs.generate --check

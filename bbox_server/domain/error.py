@@ -35,7 +35,6 @@ class ErrorCode(StrEnum):
     EGRESS_RELAY_FAILED = "egress.relay-failed"
     EXCLUDE_INVALID = "exclude.invalid"
     FLUSH_BUSY = "flush.busy"
-    FLUSH_CONFLICT = "flush.conflict"
     FLUSH_FAILED = "flush.failed"
     FLUSH_JOURNAL_CORRUPT = "flush.journal-corrupt"
     FLUSH_STALE = "flush.stale"
@@ -92,7 +91,6 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),
     ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
     ErrorCode.FLUSH_BUSY: _entry("Another session applies changes here.", Retry.RETRY),
-    ErrorCode.FLUSH_CONFLICT: _entry("A change conflicts with the workspace.", Retry.FIX),
     ErrorCode.FLUSH_FAILED: _entry("The changes could not be applied.", Retry.RETRY),
     ErrorCode.FLUSH_JOURNAL_CORRUPT: _entry("The record of a flush is damaged.", Retry.FIX),
     ErrorCode.FLUSH_STALE: _entry("The files changed after the plan was shown.", Retry.RETRY),

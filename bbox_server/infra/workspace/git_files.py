@@ -37,7 +37,7 @@ class RepositoryFinder:
         if git_dir is None:
             return None
         host = os.path.join(self._workspace, git_dir)  # noqa: PTH118 - keeps a leading slash's meaning
-        inside = None if os.path.isabs(git_dir) else git_dir  # noqa: PTH117
+        inside = None if os.path.isabs(git_dir) else git_dir  # noqa: PTH117 - text, see above
         if inside is None:
             self.warnings.append(f"{gitfile} names a directory outside: git doesn't work there")
         return TrackedFiles(base=path, git_dir=inside, load=lambda: self._tracked(HostPath(host)))
@@ -51,14 +51,14 @@ class RepositoryFinder:
         if not content.startswith(_GITFILE_PREFIX):
             return None
         named = os.fsdecode(content.removeprefix(_GITFILE_PREFIX).rstrip(b"\r\n"))
-        base = os.path.join(self._workspace, os.path.dirname(gitfile))  # noqa: PTH118, PTH120
-        target = os.path.normpath(os.path.join(base, named))  # noqa: PTH118
+        base = os.path.join(self._workspace, os.path.dirname(gitfile))  # noqa: PTH118, PTH120 - text, see above
+        target = os.path.normpath(os.path.join(base, named))  # noqa: PTH118 - text, see above
         if named.startswith("/") or not target.startswith(f"{self._workspace}/"):
             return target
         return target.removeprefix(f"{self._workspace}/")
 
     def _tracked(self, git_dir: HostPath) -> tuple[str, ...]:
-        if not os.path.exists(os.path.join(git_dir, "index")):  # noqa: PTH110, PTH118
+        if not os.path.exists(os.path.join(git_dir, "index")):  # noqa: PTH110, PTH118 - text, see above
             return ()
         try:
             return self._git.tracked(git_dir)
