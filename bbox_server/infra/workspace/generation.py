@@ -14,10 +14,11 @@ from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.beneath import (
     DIRECTORY_FLAGS,
     NotRegularError,
+    digest_of,
     open_directory_beneath,
 )
 from bbox_server.infra.workspace.copying import PERMISSIONS, Copier
-from bbox_server.infra.workspace.git_layout import GitZone, transform_of
+from bbox_server.infra.workspace.git_layout import GitZone, Transform, transform_of
 from bbox_server.infra.workspace.tree import Row, Tree, is_directory, is_file, joined
 from bbox_server.infra.workspace.walk import row_of
 
@@ -121,6 +122,8 @@ class GenerationBuilder:
             if error.errno not in _CANT_LINK:
                 raise
             return False
+        if place in self.previous.tree.sources:
+            self.source.tree.sources[place] = self.previous.tree.sources[place]
         return True
 
     def _make_directory(self, row: Row, target_fd: int) -> None:
@@ -140,7 +143,7 @@ class GenerationBuilder:
             source_fd = -1
         for index in waiting:
             name = rows[index][0]
-            transform = None if zone is None else transform_of(zone, name, self.git)
+            transform = None if zone is None else self._transform(zone, path, name)
             try:
                 rows[index] = row_of(name, copier.copy(source_fd, name, target_fd, transform))
             except OSError as error:
@@ -155,6 +158,17 @@ class GenerationBuilder:
             kept = [row for index, row in enumerate(rows) if index not in gone]
             self.source.tree.rows[path] = kept
         self.advance(self.copied)
+
+    def _transform(self, zone: GitZone, path: str, name: str) -> Transform | None:
+        transform = transform_of(zone, name, self.git)
+        if transform is None:
+            return None
+
+        def noted(content: bytes) -> bytes:
+            self.source.tree.sources[joined(path, name)] = digest_of(content)
+            return transform(content)
+
+        return noted
 
     def _explain(self, place: str, error: OSError) -> bool:
         """Whether a file that was not copied is known to be there."""

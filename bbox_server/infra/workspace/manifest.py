@@ -35,14 +35,20 @@ class Manifest:
     Attributes:
         stamp_ns: When the walk began that the rows are of; later changes may hide in a row whose
             times are close to it (workspace.md 1, racy-clean).
-        boot: The machine's boot while it was written; files may be cut short after a power loss.
         rules: What kept the rest out; a diff needs the same.
+        built_in: Identifies the rules of this program, which another version may have changed.
+        boot: The machine's boot while it was written; files may be cut short after a power loss.
+        files: How many regular files there are.
+        size_bytes: Of all of them.
     """
 
     tree: Tree
     stamp_ns: int
-    boot: str
     rules: ExcludeRules
+    built_in: str = ""
+    boot: str = ""
+    files: int = 0
+    size_bytes: int = 0
 
 
 def dump(manifest: Manifest) -> bytes:
@@ -52,11 +58,15 @@ def dump(manifest: Manifest) -> bytes:
         {
             "stamp": manifest.stamp_ns,
             "boot": manifest.boot,
+            "built_in": manifest.built_in,
+            "files": manifest.files,
+            "size_bytes": manifest.size_bytes,
             "rules": asdict(manifest.rules),
             "links": tree.links,
             "absent": tree.absent,
             "skip_worktree": tree.skip_worktree,
             "git_directories": tree.git_directories,
+            "sources": tree.sources,
         }
     ).encode()
     rows = list(chain.from_iterable(tree.rows.values()))
@@ -76,8 +86,15 @@ def load(content: bytes) -> Manifest:
     """The manifest of a file's bytes.
 
     Raises:
-        ManifestDamagedError: They are not what `dump` gave.
+        ManifestDamagedError: They are not what `dump` gave, or another version's.
     """
+    try:
+        return _load(content)
+    except (KeyError, TypeError, ValueError, struct.error) as error:
+        raise ManifestDamagedError from error
+
+
+def _load(content: bytes) -> Manifest:
     start = len(_MAGIC) + _PREFIX.size
     if not content.startswith(_MAGIC) or len(content) < start:
         raise ManifestDamagedError
@@ -94,9 +111,13 @@ def load(content: bytes) -> Manifest:
             absent=details["absent"],
             skip_worktree=details["skip_worktree"],
             git_directories=details["git_directories"],
+            sources=details["sources"],
         ),
         stamp_ns=details["stamp"],
         boot=details["boot"],
+        built_in=details["built_in"],
+        files=details["files"],
+        size_bytes=details["size_bytes"],
         rules=_rules(details["rules"]),
     )
 

@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Taking one snapshot: walk, compare with the newest generation, make another if they differ."""
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.excludes import ExcludeRules, PathMatcher
-from bbox_server.domain.git import GitRepositories
+from bbox_server.domain.excludes import (
+    PERFORMANCE_PATTERNS,
+    SECURITY_PATTERNS,
+    ExcludeRules,
+    PathMatcher,
+)
+from bbox_server.domain.git import ALLOWED, GitRepositories
 from bbox_server.domain.snapshot import SnapshotReport
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.baselines import WorkspaceStore
-from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS
+from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS, digest_of
 from bbox_server.infra.workspace.copying import PERMISSIONS
 from bbox_server.infra.workspace.generation import (
     GenerationBuilder,
@@ -28,6 +34,17 @@ from bbox_server.infra.workspace.git_files import RepositoryFinder
 from bbox_server.infra.workspace.manifest import Manifest
 from bbox_server.infra.workspace.tree import Tree, is_file, joined
 from bbox_server.infra.workspace.walk import WalkResult, WorkspaceWalk
+
+BUILT_IN_RULES: Final = digest_of(
+    repr(
+        (
+            SECURITY_PATTERNS,
+            PERFORMANCE_PATTERNS,
+            sorted((section, sorted(keys)) for section, keys in ALLOWED.items()),
+        )
+    ).encode()
+)
+"""A generation that another version of bbox made is not built upon when these differ."""
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
@@ -64,29 +81,36 @@ class Taking:
             OSError: The workspace can't be listed, or there is no space.
         """
         self.store.sweep()
-        stamp_ns = time.time_ns()
-        with closing_fd(os.open(self.workspace, DIRECTORY_FLAGS)) as root_fd:
-            walked = self._walk(root_fd)
-            newest = self.store.newest()
-            if newest is not None and not _survived(*newest):
-                newest = None
-            manifest = Manifest(walked.tree, stamp_ns, _boot(), self.rules)
+        with uncollected(), closing_fd(os.open(self.workspace, DIRECTORY_FLAGS)) as root_fd:
+            newest = self._usable_newest()
+            stamp_ns = time.time_ns()
+            walked = self._walk(root_fd, newest)
             if newest is None:
-                return self._build(root_fd, walked, manifest, Previous())
+                return self._build(root_fd, walked, stamp_ns, Previous())
             generation, old = newest
             _carry_absent(old.tree, walked.tree)
             fresh = self._fresh(generation, old, walked.tree)
-            if not fresh and old.tree == walked.tree and old.rules == self.rules:
-                if old.boot != manifest.boot or next(_racy(old), None) is not None:
-                    self.store.write_manifest(generation, manifest)
-                return generation, self._report(generation, walked, copied=0)
-            previous = Previous(str(generation), old.tree, fresh)
-            return self._build(root_fd, walked, manifest, previous)
+            is_same = walked.tree.holds_same_as(old.tree) and old.rules == self.rules
+            if fresh or not is_same:
+                previous = Previous(str(generation), old.tree, fresh)
+                return self._build(root_fd, walked, stamp_ns, previous)
+            now = replace(old, stamp_ns=stamp_ns, boot=_boot())
+            if now.boot != old.boot or next(_racy(old), None) is not None:
+                self.store.write_manifest(generation, now)
+            return generation, self._report(generation, walked, now, copied=0)
 
-    def _walk(self, root_fd: int) -> WalkResult:
+    def _usable_newest(self) -> tuple[Path, Manifest] | None:
+        newest = self.store.newest()
+        if newest is None or newest[1].built_in != BUILT_IN_RULES or not _survived(*newest):
+            return None
+        return newest
+
+    def _walk(self, root_fd: int, newest: tuple[Path, Manifest] | None) -> WalkResult:
+        is_known = newest is not None and newest[1].rules == self.rules
         finder = RepositoryFinder(self.workspace, root_fd, self.git)
         walk = WorkspaceWalk(
             find_repository=finder.find,
+            known=newest[1].tree if newest is not None and is_known else None,
             private=self.private,
             advance=lambda entries: self.advance("files seen", entries),
         )
@@ -101,13 +125,20 @@ class Taking:
             for git_dir in {*old.tree.skip_worktree, *tree.skip_worktree}
             if old.tree.skip_worktree.get(git_dir) != tree.skip_worktree.get(git_dir)
         }
-        for path in _racy(old):
-            if not _equal(f"{self.workspace}/{path}", f"{generation}/{path}"):
-                found.add(path)
-        return frozenset(found)
+        changed = (path for path in _racy(old) if self._is_changed(generation, old.tree, path))
+        return frozenset(found.union(changed))
+
+    def _is_changed(self, generation: Path, old: Tree, path: str) -> bool:
+        here = Path(self.workspace, path)
+        try:
+            if path in old.sources:
+                return digest_of(here.read_bytes()) != old.sources[path]
+            return path not in old.absent and not _equal(here, generation / path)
+        except OSError:
+            return True
 
     def _build(
-        self, root_fd: int, walked: WalkResult, manifest: Manifest, previous: Previous
+        self, root_fd: int, walked: WalkResult, stamp_ns: int, previous: Previous
     ) -> tuple[Path, SnapshotReport]:
         generation = self.store.next_generation()
         builder = GenerationBuilder(
@@ -121,21 +152,35 @@ class Taking:
         try:
             builder.build()
             self._mark_left_out(generation, walked.tree)
+            manifest = self._manifest(walked.tree, stamp_ns)
             self.store.publish(generation, manifest)
         except BaseException:
             self.store.sweep()
             raise
-        return generation, self._report(generation, walked, copied=builder.copied)
+        return generation, self._report(generation, walked, manifest, copied=builder.copied)
+
+    def _manifest(self, tree: Tree, stamp_ns: int) -> Manifest:
+        sizes = [row[2] for rows in tree.rows.values() for row in rows if is_file(row[1])]
+        return Manifest(
+            tree=tree,
+            stamp_ns=stamp_ns,
+            rules=self.rules,
+            built_in=BUILT_IN_RULES,
+            boot=_boot(),
+            files=len(sizes) - len(tree.absent),
+            size_bytes=sum(sizes),
+        )
 
     def _mark_left_out(self, generation: Path, tree: Tree) -> None:
         for git_dir, paths in tree.skip_worktree.items():
             index = Path(f"{generation}.part", git_dir, "index")
             with suppress(FileNotFoundError):
                 if paths and index.lstat().st_nlink == 1:  # else it is the one before, marked
-                    self._mark(index, tuple(paths))
+                    self._mark(tree, git_dir, index, tuple(paths))
 
-    def _mark(self, index: Path, paths: tuple[str, ...]) -> None:
+    def _mark(self, tree: Tree, git_dir: str, index: Path, paths: tuple[str, ...]) -> None:
         before = index.lstat()
+        tree.sources[joined(git_dir, "index")] = digest_of(index.read_bytes())
         try:
             self.git.skip_worktree(HostPath(str(index.parent)), paths)
         except BboxError as error:
@@ -145,22 +190,34 @@ class Taking:
         index.chmod(before.st_mode & PERMISSIONS)
         os.chown(index, before.st_uid, before.st_gid)
 
-    def _report(self, generation: Path, walked: WalkResult, *, copied: int) -> SnapshotReport:
-        tree = walked.tree
-        sizes = [row[2] for rows in tree.rows.values() for row in rows if is_file(row[1])]
+    def _report(
+        self, generation: Path, walked: WalkResult, manifest: Manifest, *, copied: int
+    ) -> SnapshotReport:
         return SnapshotReport(
             generation=generation.name,
-            files=len(sizes) - len(tree.absent),
-            size_bytes=sum(sizes),
+            files=manifest.files,
+            size_bytes=manifest.size_bytes,
             copied=copied,
             excluded=walked.excluded,
             secret=walked.secret,
             skipped=(
                 *sorted(walked.skipped),
-                *(f"{path}: {reason}" for path, reason in sorted(tree.absent.items())),
+                *(f"{path}: {reason}" for path, reason in sorted(walked.tree.absent.items())),
                 *self._warnings,
             ),
         )
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the cyclic collector: hundreds of thousands of tuples make it run, for nothing."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _carry_absent(old: Tree, new: Tree) -> None:
@@ -180,15 +237,12 @@ def _racy(manifest: Manifest) -> Iterator[str]:
                 yield joined(directory, row[0])
 
 
-def _equal(one: str, other: str) -> bool:
-    try:
-        with Path(one).open("rb") as left, Path(other).open("rb") as right:
-            while chunk := left.read(_CHUNK_BYTES):
-                if chunk != right.read(_CHUNK_BYTES):
-                    return False
-            return not right.read(1)
-    except OSError:
-        return False
+def _equal(one: Path, other: Path) -> bool:
+    with one.open("rb") as left, other.open("rb") as right:
+        while chunk := left.read(_CHUNK_BYTES):
+            if chunk != right.read(_CHUNK_BYTES):
+                return False
+        return not right.read(1)
 
 
 def _boot() -> str:

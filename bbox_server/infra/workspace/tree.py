@@ -45,6 +45,7 @@ class Tree:
         absent: Files that could not be read, by path, with the reason: in no generation.
         skip_worktree: By git directory, tracked paths that are left out on purpose.
         git_directories: Paths of what git takes for a repository.
+        sources: SHA-256 in the workspace of files that differ in the generation, by path.
     """
 
     rows: dict[str, list[Row]] = field(default_factory=dict)
@@ -52,6 +53,7 @@ class Tree:
     absent: dict[str, str] = field(default_factory=dict)
     skip_worktree: dict[str, list[str]] = field(default_factory=dict)
     git_directories: list[str] = field(default_factory=list)
+    sources: dict[str, str] = field(default_factory=dict)
 
     def row(self, path: str) -> Row | None:
         """The row of a path."""
@@ -78,3 +80,12 @@ class Tree:
                 if is_directory(row[1]):
                     pending.append(path)
         return found
+
+    def holds_same_as(self, other: "Tree") -> bool:
+        """Whether both have the same entries, of the same content as far as one can see."""
+        return (
+            self.rows == other.rows
+            and self.links == other.links
+            and self.absent == other.absent
+            and self.skip_worktree == other.skip_worktree
+        )

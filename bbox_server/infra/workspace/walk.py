@@ -28,6 +28,9 @@ _KINDS: Final = {
     stat.S_IFBLK: "a block device",
 }
 
+_TYPE: Final = 0o170000
+_REGULAR: Final = stat.S_IFREG
+
 FindRepository = Callable[[str, bool], TrackedFiles | None]
 """The index of the work tree in a directory, given whether its `.git` is a directory."""
 
@@ -78,6 +81,7 @@ class WorkspaceWalk:
         self,
         *,
         find_repository: FindRepository,
+        known: Tree | None = None,
         private: frozenset[tuple[int, int]] = frozenset(),
         limits: TreeLimits = WALK_LIMITS,
         advance: Callable[[int], None] = lambda _entries: None,
@@ -86,11 +90,13 @@ class WorkspaceWalk:
 
         Args:
             find_repository: Asked where there is a `.git`.
+            known: What a walk with the same rules has found before.
             private: Device and inode of directories of ours, which are no part of a workspace.
             limits: Where it stops.
             advance: Told the number of entries so far, after each directory.
         """
         self._find_repository = find_repository
+        self._known = known or Tree()
         self._private = private
         self._limits = limits
         self._advance = advance
@@ -146,21 +152,34 @@ class WorkspaceWalk:
 
     def _scan(self, frame: _Frame) -> None:
         with os.scandir(frame.fd) as listing:
-            entries = {entry.name: entry for entry in listing}
+            entries = list(listing)
         self._count(len(entries))
         is_git = self._note_git(frame, entries)
-        matcher = frame.matcher
-        for name, entry in entries.items():
-            is_inner = entry.is_dir(follow_symlinks=False)
-            if is_git and is_dropped(name, is_directory=is_inner):
+        known = {} if frame.tracked_only else self._known_files(frame.path)
+        rows = frame.rows
+        for entry in entries:
+            name = entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError as error:
+                self._miss(frame, name, error)
                 continue
-            hidden = None if matcher is None else matcher.hidden(name, is_directory=is_inner)
-            tracked_only = hidden is not None or frame.tracked_only
-            if tracked_only and not self._enters(frame, name, hidden, is_directory=is_inner):
-                continue
-            self._take(frame, entry, tracked_only=tracked_only)
-        self._result.tree.rows[frame.path] = sorted(frame.rows)
+            # Nothing can hide a file by its name alone that the same rules have let in before:
+            # most files of most walks end here.
+            if name in known and status.st_mode & _TYPE == _REGULAR:
+                rows.append(row_of(name, status))
+            elif not (is_git and is_dropped(name, is_directory=is_directory(status.st_mode))):
+                self._consider(frame, name, status)
+        rows.sort()
+        self._result.tree.rows[frame.path] = rows
         frame.pending = iter(sorted(frame.inner))
+
+    def _known_files(self, path: str) -> set[str]:
+        return {row[0] for row in self._known.rows.get(path, ()) if row[1] & _TYPE == _REGULAR}
+
+    def _miss(self, frame: _Frame, name: str, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            self._skip(frame, name, str(error.strerror))
 
     def _count(self, entries: int) -> None:
         self._entries += entries
@@ -172,17 +191,34 @@ class WorkspaceWalk:
                 remediation="Name large directories in .broodboxignore, or choose a smaller one.",
             )
 
-    def _note_git(self, frame: _Frame, entries: dict[str, os.DirEntry[str]]) -> bool:
+    def _note_git(self, frame: _Frame, entries: list[os.DirEntry[str]]) -> bool:
         if frame.zone is GitZone.LOGS:
             self._result.zones[frame.path] = GitZone.LOGS
-        elif frame.zone is GitZone.TOP or looks_like_git_directory(entries):
+            return False
+        names = {entry.name for entry in entries}
+        if frame.zone is GitZone.TOP or looks_like_git_directory(names):
             self._result.zones[frame.path] = frame.zone = GitZone.TOP
             self._result.tree.git_directories.append(frame.path)
             return True
-        elif GIT_NAME in entries and not frame.tracked_only:
-            is_inner = entries[GIT_NAME].is_dir(follow_symlinks=False)
+        if GIT_NAME in names and not frame.tracked_only:
+            is_inner = any(
+                entry.name == GIT_NAME and entry.is_dir(follow_symlinks=False) for entry in entries
+            )
             frame.tracked = self._find_repository(frame.path, is_inner)
         return False
+
+    def _consider(self, frame: _Frame, name: str, status: os.stat_result) -> None:
+        is_inner = is_directory(status.st_mode)
+        hidden = None
+        if frame.matcher is not None:
+            hidden = frame.matcher.hidden(name, is_directory=is_inner)
+        tracked_only = hidden is not None or frame.tracked_only
+        if tracked_only and not self._enters(frame, name, hidden, is_directory=is_inner):
+            return
+        if is_inner:
+            self._take_directory(frame, name, status, tracked_only=tracked_only)
+        else:
+            self._take(frame, name, status)
 
     def _enters(
         self, frame: _Frame, name: str, hidden: Hidden | None, *, is_directory: bool
@@ -204,23 +240,18 @@ class WorkspaceWalk:
             )
         return False
 
-    def _take(self, frame: _Frame, entry: os.DirEntry[str], *, tracked_only: bool) -> None:
-        try:
-            status = entry.stat(follow_symlinks=False)
-            mode = status.st_mode
-            if is_link(mode):
-                link = os.readlink(entry.name, dir_fd=frame.fd)
-                self._result.tree.links[joined(frame.path, entry.name)] = link
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError):
-                self._skip(frame, entry.name, str(error.strerror))
+    def _take(self, frame: _Frame, name: str, status: os.stat_result) -> None:
+        if is_link(status.st_mode):
+            try:
+                link = os.readlink(name, dir_fd=frame.fd)
+            except OSError as error:
+                self._miss(frame, name, error)
+                return
+            self._result.tree.links[joined(frame.path, name)] = link
+        elif not is_file(status.st_mode):
+            self._skip(frame, name, _KINDS.get(stat.S_IFMT(status.st_mode), "no regular file"))
             return
-        if is_directory(mode):
-            self._take_directory(frame, entry.name, status, tracked_only=tracked_only)
-        elif is_file(mode) or is_link(mode):
-            frame.rows.append(row_of(entry.name, status))
-        else:
-            self._skip(frame, entry.name, _KINDS.get(stat.S_IFMT(mode), "no regular file"))
+        frame.rows.append(row_of(name, status))
 
     def _take_directory(
         self, frame: _Frame, name: str, status: os.stat_result, *, tracked_only: bool
