@@ -45,9 +45,14 @@ class AttachTerminal:
         screen = TerminalFilter()
         shown = self.terminal.size() is not None
         while data := await read():
-            safe = screen.feed(data)
-            self.recorder.append(safe)
-            await self.terminal.write(safe if shown else data, stream)
+            await self._show(screen.feed(data) if shown else data, stream)
+        if shown:
+            # An agent that was killed leaves the alternate screen and mouse reports on.
+            await self._show(screen.restore(), stream)
+
+    async def _show(self, data: bytes, stream: OutputStream) -> None:
+        self.recorder.append(data)
+        await self.terminal.write(data, stream)
 
     async def _carry_input(self, process: GuestProcess) -> None:
         while data := await self.terminal.read():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from bbox_server.domain.change import Change, ChangeKind, Entry, EntryKind, Hunk, Tier
-from bbox_server.domain.escape import escape_text
+from bbox_server.domain.escape import escape_line, escape_text
 from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
 from bbox_server.domain.workspace import WorkspacePath
 from bbox_server.entrypoints.cli.style import Style
@@ -62,7 +62,7 @@ def hunk_text(hunk: Hunk, style: Style) -> str:
     lines = [style.cyan(escape_text(hunk.header))]
     for line in hunk.lines:
         content = _decoded(line.content.removesuffix(b"\n"))
-        text = f"{line.origin}{escape_text(content)}"
+        text = f"{line.origin}{escape_line(content)}"
         lines.append({"+": style.green, "-": style.red}.get(line.origin, str)(text))
         if not line.content.endswith(b"\n"):
             lines.append(style.dim("\\ No newline at end of file"))
