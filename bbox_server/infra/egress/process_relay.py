@@ -83,6 +83,11 @@ class RelayProcess(RunningRelay):
         self._told = told
         self._turn = asyncio.Lock()
 
+    @property
+    def pid(self) -> int:
+        """Of the relay's process."""
+        return self._child.pid
+
     async def begin(self, settings: bytes) -> None:
         """Hand over the settings; the socket listens on return. Raises: egress.relay-failed."""
         await self._say(settings, "ready", START_S)

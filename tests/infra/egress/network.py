@@ -47,6 +47,7 @@ async def server(handler: Handler = echo) -> AsyncIterator[int]:
         for task, writer in tasks.items():
             writer.transport.abort()
             if task is not None:
+                task.cancel()
                 await asyncio.wait([task])
 
 

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from typing_extensions import override
+
+from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
+from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.relay import (
+    GATEWAY_ADDRESS,
+    NetworkRelay,
+    RelayEnd,
+    RelaySpec,
+    RunningRelay,
+)
+from bbox_server.domain.error import BboxError, ErrorCode
+
+
+class FakeRunningRelay(RunningRelay):
+    """A network that judges connections and carries none."""
+
+    def __init__(self, spec: RelaySpec, observe: Callable[[EgressEvent], None]) -> None:
+        self.spec = spec
+        self.policy = spec.policy
+        self._observe = observe
+        self._number = 0
+        self._end: RelayEnd | None = None
+        self._ended = asyncio.Event()
+
+    def connect(self, name: str, port: int) -> bool:
+        """What the guest gets that connects to a name."""
+        if self._end is not None:
+            return False
+        verdict = self.policy.decide(name, port)
+        self._tell(name, "198.18.0.1", port, verdict.reason, verdict.rule)
+        return verdict.reason is None
+
+    def connect_gateway(self, port: int) -> bool:
+        """What the guest gets that connects to the gateway."""
+        is_service = any(service.port == port for service in self.spec.services)
+        reason = None if is_service else BlockReason.PORT_NOT_ALLOWED
+        self._tell(None, GATEWAY_ADDRESS, port, reason)
+        return is_service and self._end is None
+
+    def crash(self, cause: str = "The relay ended with -9; it said nothing.") -> None:
+        """End it, as a process may."""
+        self._end = RelayEnd(cause=cause)
+        self._ended.set()
+
+    @override
+    async def update(self, policy: EgressPolicy) -> None:
+        if self._end is not None:
+            raise BboxError(
+                ErrorCode.EGRESS_RELAY_FAILED,
+                cause=self._end.cause,
+                remediation="Start the session again.",
+            )
+        self.policy = policy
+
+    @override
+    async def wait(self) -> RelayEnd:
+        await self._ended.wait()
+        return self._end or RelayEnd(cause="")
+
+    def _tell(
+        self, host: str | None, address: str, port: int, reason: BlockReason | None, rule: str = ""
+    ) -> None:
+        self._number += 1
+        self._observe(
+            EgressEvent(
+                kind=EgressEventKind.BLOCKED if reason else EgressEventKind.OPEN,
+                id=self._number,
+                host=host,
+                address=address,
+                port=port,
+                reason=reason,
+                rule=rule,
+            )
+        )
+
+
+class FakeNetworkRelay(NetworkRelay):
+    """Remembers what it was started with."""
+
+    def __init__(self) -> None:
+        self.running: list[FakeRunningRelay] = []
+
+    @override
+    @asynccontextmanager
+    async def start(
+        self, spec: RelaySpec, observe: Callable[[EgressEvent], None]
+    ) -> AsyncIterator[RunningRelay]:
+        relay = FakeRunningRelay(spec, observe)
+        self.running.append(relay)
+        try:
+            yield relay
+        finally:
+            relay.crash("The relay ended with 0; it said nothing.")
+
+
+class FakePackageHosts(PackageHosts):
+    """Groups that were made up."""
+
+    def __init__(self, *groups: HostGroup) -> None:
+        self._groups = groups
+
+    @override
+    async def groups(self) -> tuple[HostGroup, ...]:
+        return self._groups
