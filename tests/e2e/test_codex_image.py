@@ -37,7 +37,7 @@ def unpack(root: RootFilesystem, name: str, target: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     words = [find_program("rdsquashfs"), "--cat", f"/opt/codex/{name}", root.path]
     with path.open("wb") as file:
-        subprocess.run(words, stdout=file, check=True)  # noqa: S603 - our own words
+        subprocess.run(words, stdout=file, check=True)
     path.chmod(0o755)
 
 
@@ -92,7 +92,7 @@ def setting(codex_program: Path, tmp_path: Path) -> Setting:
 
 def test_codex_works_unattended(setting: Setting) -> None:
     with MockModel(SCRIPT, key=KEY) as model:
-        done = subprocess.run(  # noqa: S603 - the program of our own image
+        done = subprocess.run(
             setting.argv("exec", "--skip-git-repo-check", "make it"),
             cwd=setting.workspace,
             env=setting.prepare(model.url),
@@ -126,7 +126,7 @@ def run_on_a_terminal(setting: Setting, env: dict[str, str], prompt: str) -> str
     """Run the TUI until it did what it was told, or for a minute; returns all that it wrote."""
     terminal, end = pty.openpty()
     termios.tcsetwinsize(end, (40, 100))
-    child = subprocess.Popen(  # noqa: S603 - the program of our own image
+    child = subprocess.Popen(
         [find_program("setsid"), "--ctty", "--wait", *setting.argv(prompt)],
         cwd=setting.workspace,
         env=env,

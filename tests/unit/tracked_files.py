@@ -13,7 +13,7 @@ _FOREIGN: Final = ("demo/project/",)
 
 def output_of(argv: Sequence[str | Path], env: Mapping[str, str] | None = None) -> str:
     """What a command of ours prints in the root."""
-    return subprocess.run(  # noqa: S603  the argv is the test's own
+    return subprocess.run(
         argv, cwd=ROOT, env=env, capture_output=True, text=True, check=True
     ).stdout
 

@@ -121,7 +121,7 @@ def test_it_runs_as_a_program_that_says_where_it_listens() -> None:
     argv = (sys.executable, "-m", "demo.mock_model", "--script", str(SCRIPTS / "demo.json"))
     environment = {**os.environ, "MOCK_MODEL_KEY": "k"}
     root = SCRIPTS.parents[1]
-    with subprocess.Popen(  # noqa: S603  # this interpreter and a module of ours
+    with subprocess.Popen(  # this interpreter and a module of ours
         argv, stdout=subprocess.PIPE, env=environment, cwd=root
     ) as program:
         assert program.stdout is not None

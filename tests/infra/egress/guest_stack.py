@@ -42,7 +42,7 @@ def ethernet(body: bytes, ethertype: int = 0x0800, source: bytes = GUEST_MAC) ->
     return b"\xff" * 6 + source + struct.pack("!H", ethertype) + body
 
 
-def ipv4(  # noqa: PLR0913 - the fields of a header
+def ipv4(
     destination: bytes,
     protocol: int,
     body: bytes,
@@ -57,7 +57,7 @@ def ipv4(  # noqa: PLR0913 - the fields of a header
     return struct.pack("!BBHHHBBH4s4s", *fields) + options + body
 
 
-def tcp(  # noqa: PLR0913 - the fields of a header
+def tcp(
     ports: tuple[int, int],
     numbers: tuple[int, int],
     flags: int,

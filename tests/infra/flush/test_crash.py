@@ -49,9 +49,7 @@ def test_a_flush_that_is_killed_is_whole_or_undone_after_recovery(
     root = Path(__file__).parents[3]
     matrix = "tests.infra.flush.crash_matrix"
     words = (sys.executable, "-m", matrix, point, str(memory_directory), str(tmp_path))
-    completed = subprocess.run(  # noqa: S603 - a program of ours
-        words, capture_output=True, check=True, cwd=root
-    )
+    completed = subprocess.run(words, capture_output=True, check=True, cwd=root)
 
     report = json.loads(completed.stdout)
 

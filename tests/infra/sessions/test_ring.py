@@ -169,7 +169,7 @@ def test_readers_see_whole_bytes_while_a_writer_laps_them_and_is_killed(path: Pa
     argv = (sys.executable, "-c", WRITER, str(path))
     offset = seen = 0
     for round_end in (500_000, 1_000_000, 1_500_000):
-        with subprocess.Popen(argv) as writer:  # noqa: S603  # this interpreter, our own code
+        with subprocess.Popen(argv) as writer:  # this interpreter, our own code
             while offset < round_end:
                 offset, lines = _check_lines(path, offset)
                 seen += lines
