@@ -42,7 +42,7 @@ def ethernet(body: bytes, ethertype: int = 0x0800, source: bytes = GUEST_MAC) ->
     return b"\xff" * 6 + source + struct.pack("!H", ethertype) + body
 
 
-def ipv4(
+def ipv4(  # noqa: PLR0913 - the fields of a header
     destination: bytes,
     protocol: int,
     body: bytes,
@@ -57,7 +57,7 @@ def ipv4(
     return struct.pack("!BBHHHBBH4s4s", *fields) + options + body
 
 
-def tcp(
+def tcp(  # noqa: PLR0913 - the fields of a header
     ports: tuple[int, int],
     numbers: tuple[int, int],
     flags: int,

@@ -125,7 +125,7 @@ class Scene:
     def last(self) -> Segment:
         return self.wire.sent[-1]
 
-    def say(
+    def say(  # noqa: PLR0913 - what a segment has
         self,
         flags: int,
         payload: bytes = b"",

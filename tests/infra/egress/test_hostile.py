@@ -288,7 +288,7 @@ def test_no_frames_stop_the_link(frames: list[bytes]) -> None:
 
 @pytest.mark.parametrize("seed", range(8))
 async def test_damaged_frames_of_a_real_connection_stop_nobody(seed: int) -> None:
-    chance = random.Random(seed)
+    chance = random.Random(seed)  # noqa: S311 - repeatable on purpose
     async with scene() as (net, address):
         connection = await net.guest.connect(address, PORT)
         for _ in range(150):

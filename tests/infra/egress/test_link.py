@@ -208,7 +208,7 @@ async def test_an_allowed_name_may_not_lead_to_a_private_address(
         assert await net.reasons() == [BlockReason.RESOLVES_TO_PRIVATE]
 
 
-@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "224.0.0.1"])
+@pytest.mark.parametrize("address", ["169.254.169.254", "0.0.0.0", "224.0.0.1"])  # noqa: S104 - dialled, never bound
 async def test_a_rule_for_private_addresses_does_not_open_metadata(address: str) -> None:
     world = World(
         rules=(HostRule(name="meta.test", ports=(7000,), allow_private=True),),

@@ -17,7 +17,7 @@ MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
 
 
-def member(
+def member(  # noqa: PLR0913 - the fields of a header
     name: str,
     content: bytes = b"",
     *,

@@ -15,7 +15,7 @@ from bbox_server.infra.qemu.machine import (
 
 RESOURCES = VmResources(cpus=3, memory_mib=2048, tmp_size_mib=0)
 KERNEL = Kernel(image="/proc/self/fd/30", initramfs="/proc/self/fd/31", append="more words")
-DESCRIPTORS = Descriptors(
+DESCRIPTORS = Descriptors(  # noqa: S604 - `shell` is a descriptor
     root=10,
     scratch=11,
     shell=12,
