@@ -31,7 +31,6 @@ from bbox_server.infra.process.capture import run
 from bbox_server.infra.process.command import Command
 from bbox_server.infra.process.programs import PLAIN_ENVIRONMENT
 
-_DEADLINE_S: Final = 5.0
 _OUTPUT_BYTES: Final = 1 << 20
 _PROGRAM_BYTES: Final = 256 << 20
 
@@ -57,10 +56,12 @@ class ClientPackageHosts(PackageHosts):
     Attributes:
         environment: The user's, for PATH, HOME and the clients' own variables.
         apt: The directory with apt's sources.
+        deadline_s: For each client; all are asked at once.
     """
 
     environment: Mapping[str, str]
     apt: Path = Path("/etc/apt")
+    deadline_s: float = 5.0
 
     @override
     async def groups(self) -> tuple[HostGroup, ...]:
@@ -82,7 +83,7 @@ class ClientPackageHosts(PackageHosts):
     ) -> HostGroup | None:
         rules: tuple[HostRule, ...] = ()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_DEADLINE_S):
+            async with asyncio.timeout(self.deadline_s):
                 rules = await ask()
         return HostGroup(name=name, reason=reason, rules=rules) if rules else None
 
