@@ -11,9 +11,15 @@ from typing import Final
 from bbox_server.application.attach_terminal import AttachTerminal
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.domain.clock import Clock
-from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy
+from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy, RunningProxy
 from bbox_server.domain.egress.event import EgressEvent, EgressEventKind
-from bbox_server.domain.egress.relay import GatewayService, NetworkRelay, RelaySpec
+from bbox_server.domain.egress.relay import (
+    GatewayService,
+    NetworkRelay,
+    RelaySpec,
+    RunningRelay,
+)
+from bbox_server.domain.error import BboxError
 from bbox_server.domain.launch import Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
@@ -93,13 +99,16 @@ class RunSandbox:
         identity = self.shells.new_identity()
         async with AsyncExitStack() as stack:
             services: tuple[GatewayService, ...] = ()
+            watching = await stack.enter_async_context(asyncio.TaskGroup())
             if launch.credentials is not None:
-                await stack.enter_async_context(
+                proxy = await stack.enter_async_context(
                     self.proxy.start(launch.credentials, journal.observer)
                 )
+                watch = watching.create_task(self._watch_proxy(proxy, journal))
+                stack.callback(watch.cancel)
                 services = (GatewayService(port=GATEWAY_PORT, socket=launch.credentials.socket),)
             network = below(directories.runtime, NETWORK_SOCKET)
-            await stack.enter_async_context(
+            relay = await stack.enter_async_context(
                 self.relay.start(
                     RelaySpec(
                         session=journal.record.id,
@@ -110,6 +119,8 @@ class RunSandbox:
                     lambda event: _report(event, journal),
                 )
             )
+            watch = watching.create_task(self._watch_relay(relay, journal))
+            stack.callback(watch.cancel)
             vm = await stack.enter_async_context(
                 self.backend.start(
                     VmSpec(
@@ -125,6 +136,20 @@ class RunSandbox:
                 )
             )
             yield vm, identity
+
+    async def _watch_proxy(self, proxy: RunningProxy, journal: SessionJournal) -> None:
+        try:
+            await proxy.wait()
+        except BboxError as error:
+            self._lost(f"The agent has lost its provider: {error.cause}", journal)
+
+    async def _watch_relay(self, relay: RunningRelay, journal: SessionJournal) -> None:
+        end = await relay.wait()
+        self._lost(f"The guest has no network any more: {end.cause}", journal)
+
+    def _lost(self, message: str, journal: SessionJournal) -> None:
+        journal.observer.event(EventKind.WARNING, {"text": message})
+        self.progress.warned(message)
 
     def _guest(self, launch: Launch, identity: ShellIdentity) -> GuestConfig:
         return GuestConfig(

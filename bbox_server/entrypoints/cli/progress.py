@@ -26,6 +26,7 @@ class ProgressLines(ProgressObserver):
         self._live = live
         self._started: dict[Phase, float] = {}
         self._open_line = False
+        self._held: list[str] = []
 
     @override
     def started(self, phase: Phase, message: str) -> None:
@@ -48,9 +49,11 @@ class ProgressLines(ProgressObserver):
 
     @override
     def finished(self, phase: Phase, message: str) -> None:
+        took = time.monotonic() - self._started.pop(phase, time.monotonic())
+        if phase is Phase.TERMINAL:
+            self._release()
         if phase in QUIET:
             return
-        took = time.monotonic() - self._started.pop(phase, time.monotonic())
         if self._live:
             self._rewrite(f"{self._style.green('✓')} {message} {self._style.dim(f'{took:.1f} s')}")
             self._end_line()
@@ -59,6 +62,8 @@ class ProgressLines(ProgressObserver):
 
     @override
     def failed(self, phase: Phase, message: str) -> None:
+        self._started.pop(phase, None)
+        self._release()
         if self._live:
             self._rewrite(f"{self._style.red('✗')} {message}")
             self._end_line()
@@ -67,11 +72,19 @@ class ProgressLines(ProgressObserver):
 
     @override
     def warned(self, message: str) -> None:
-        if self._live:
+        if Phase.TERMINAL in self._started:
+            # The screen is the agent's.
+            self._held.append(message)
+        elif self._live:
             self._rewrite(f"{self._style.yellow('⚠')} {message}")
             self._end_line()
         else:
             self._line(f"   warn: {message}")
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        for message in held:
+            self.warned(message)
 
     def _rewrite(self, text: str) -> None:
         self._stream.write(f"{ERASE_LINE}{text}")
