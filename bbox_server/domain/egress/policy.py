@@ -104,11 +104,10 @@ def resolve_policy(
 
 
 def with_rules(policy: EgressPolicy, extra: tuple[HostRule, ...]) -> EgressPolicy:
-    """The policy with more hosts, each rule once (compat EGR-02, EGR-03).
+    """The policy with more hosts at its end (compat EGR-02, EGR-03); one twice is the same.
 
     In permissive only those matter that allow private addresses: names are open already.
     """
     if policy.is_permissive:
         extra = tuple(rule for rule in extra if rule.allow_private)
-    rules = tuple(dict.fromkeys((*policy.rules, *extra)))
-    return EgressPolicy(profile=policy.profile, rules=rules)
+    return EgressPolicy(profile=policy.profile, rules=(*policy.rules, *extra))

@@ -60,9 +60,10 @@ def test_permissive_ignores_extra_hosts_but_those_with_private_addresses() -> No
     assert merged.rules == (private,)
 
 
-def test_extra_hosts_come_after_the_profile_s_each_once() -> None:
+def test_extra_hosts_come_after_the_profile_s_and_one_twice_is_the_same() -> None:
     merged = with_rules(policy("a.com"), (parse_host_rule("b.com"), parse_host_rule("a.com")))
-    assert [rule.name for rule in merged.rules] == ["a.com", "b.com"]
+    assert [rule.name for rule in merged.rules] == ["a.com", "b.com", "a.com"]
+    assert merged.ports("a.com") == policy("a.com").ports("a.com")
 
 
 def test_standard_is_locked_and_the_groups() -> None:
