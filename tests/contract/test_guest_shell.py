@@ -94,20 +94,25 @@ async def booted_shell() -> AsyncIterator[GuestShell]:
             yield shell
 
 
-@pytest_asyncio.fixture(
-    params=["fake", pytest.param("ssh", marks=[pytest.mark.vm, pytest.mark.timeout(120)])],
-    loop_scope="module",
-)
-async def shell(request: pytest.FixtureRequest) -> AsyncIterator[GuestShell]:
-    if request.param == "ssh":
-        yield request.getfixturevalue("booted_shell")
-        return
+@pytest_asyncio.fixture(loop_scope="module")
+async def fake_shell() -> AsyncIterator[GuestShell]:
     connector = FakeShellConnector({BUSYBOX: play})
     with make_house() as house:
         async with FakeVmBackend().start(house.spec) as vm:
             channel = await vm.open_shell_channel()
             async with connector.connect(channel, connector.new_identity()) as shell:
                 yield shell
+
+
+@pytest.fixture(
+    params=[
+        "fake_shell",
+        pytest.param("booted_shell", marks=[pytest.mark.vm, pytest.mark.timeout(120)]),
+    ]
+)
+def shell(request: pytest.FixtureRequest) -> GuestShell:
+    chosen: GuestShell = request.getfixturevalue(request.param)
+    return chosen
 
 
 async def everything(process: GuestProcess) -> bytes:

@@ -192,7 +192,7 @@ async def main():
 asyncio.run(main())
 """
     argv = [sys.executable, "-c", script]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE) as parent:  # noqa: S603 - our own script
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         wait_for_program(pid, b"/usr/bin/sleep")

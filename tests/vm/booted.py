@@ -36,6 +36,8 @@ from tests.vm.guest_machine import built_guests
 
 guests = cache(built_guests)
 
+BUSYBOX = "/run/bbox/busybox"
+
 
 @cache
 def empty_image() -> Path:
@@ -94,27 +96,31 @@ def make_house(tree: Mapping[str, bytes] | None = None) -> Iterator[House]:
         path.write_bytes(content)
         give(path)
         give(path.parent)
-    identity = AsyncsshConnector().new_identity()
-    settings = QemuSettings(
-        user=sandbox_user(), cache_directory=root / "cache", accelerator=Accelerator.TCG
-    )
     try:
         with draining_relay(root / "run/net"):
-            yield House(
-                root=root, settings=settings, spec=make_spec(root, identity), identity=identity
-            )
+            yield open_house(root, SessionId(secrets.token_hex(4)))
     finally:
         for path in root.rglob("work"):
             path.chmod(0o700)
         shutil.rmtree(root)
 
 
-def make_spec(root: Path, identity: ShellIdentity) -> VmSpec:
+def open_house(root: Path, session: SessionId) -> House:
+    """A house in directories that exist, whose relay listens."""
+    identity = AsyncsshConnector().new_identity()
+    settings = QemuSettings(
+        user=sandbox_user(), cache_directory=root / "cache", accelerator=Accelerator.TCG
+    )
+    spec = make_spec(root, identity, session)
+    return House(root=root, settings=settings, spec=spec, identity=identity)
+
+
+def make_spec(root: Path, identity: ShellIdentity, session: SessionId) -> VmSpec:
     def at(name: str) -> HostPath:
         return HostPath(str(root / name))
 
     return VmSpec(
-        session=SessionId(secrets.token_hex(4)),
+        session=session,
         runtime_directory=at("run"),
         root_filesystem=HostPath(str(empty_image())),
         share=WorkspaceShare(lower=at("lower"), upper=at("upper")),
@@ -136,7 +142,7 @@ async def booted(house: House, **settings: object) -> AsyncIterator[Booted]:
 
 async def say(shell: GuestShell, script: str) -> str:
     """What a line of the guest's own shell prints; it must succeed."""
-    command = GuestCommand(argv=("/run/bbox/busybox", "sh", "-c", script))
+    command = GuestCommand(argv=(BUSYBOX, "sh", "-c", script))
     async with shell.run(command) as process:
         output = b""
         while chunk := await process.read():
@@ -178,17 +184,17 @@ def _drain(listener: socket.socket) -> None:
                 return
 
 
-def processes_of(house: House) -> list[str]:
-    """Command lines of what runs for a house, ours excepted."""
-    markers = (str(house.root).encode(), f"bbox-{house.spec.session}".encode())
-    found = []
+def processes_of(house: House) -> dict[int, str]:
+    """Pids and command lines of what runs for a house, ours excepted."""
+    markers = (str(house.root), f"bbox-{house.spec.session}")
+    found = {}
     for directory in Path("/proc").iterdir():
         if not directory.name.isdigit() or directory.name == str(os.getpid()):
             continue
         try:
-            words = (directory / "cmdline").read_bytes()
+            words = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except OSError:
             continue
         if any(marker in words for marker in markers):
-            found.append(words.replace(b"\0", b" ").decode())
+            found[int(directory.name)] = words
     return found

@@ -22,6 +22,7 @@ from bbox_server.domain.vm import (
     RunningVm,
     ShellIdentity,
     VmBackend,
+    VmResources,
     VmSpec,
 )
 from bbox_server.domain.workspace import HostPath
@@ -38,6 +39,9 @@ from bbox_server.infra.qemu.settings import QemuSettings
 from bbox_server.infra.qemu.share import ShareProgram, find_share_program
 
 QEMU: Final = "qemu-system-x86_64"
+
+# With less the kernel can't unpack the guest system, and is silent about it.
+LEAST_MEMORY_MIB: Final = 128
 
 _BOARD_FAILURES: Final = frozenset({ErrorCode.BOOT_FAILED, ErrorCode.BOOT_TIMEOUT})
 
@@ -81,6 +85,7 @@ class QemuBackend(VmBackend):
     @asynccontextmanager
     async def start(self, spec: VmSpec) -> AsyncIterator[RunningVm]:
         qemu = self._find_qemu()
+        _check_memory(spec.resources)
         async with AsyncExitStack() as stack:
             try:
                 prepared = await self._prepare(spec, stack)
@@ -164,6 +169,15 @@ class QemuBackend(VmBackend):
                 stack.push_async_exit(attempt.pop_all())
                 return vm
         raise AssertionError("at least one machine type is tried")
+
+
+def _check_memory(resources: VmResources) -> None:
+    if resources.memory_mib < LEAST_MEMORY_MIB:
+        raise BboxError(
+            ErrorCode.SIZE_INVALID,
+            cause=f"A guest does not start with {resources.memory_mib} MiB of memory.",
+            remediation=f"Give it {LEAST_MEMORY_MIB} MiB at least; agents want 2 GiB and more.",
+        )
 
 
 def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -56,8 +56,11 @@ class Transcript:
         self._write(line)
 
     def tail(self, count: int = TAIL_LINES) -> tuple[str, ...]:
-        """The last lines."""
-        return tuple(self._lines)[-count:]
+        """The last lines; after a panic its first, since a long trace follows them."""
+        lines = tuple(self._lines)
+        panics = (at for at, line in enumerate(lines) if _PANIC in line)
+        start = next(panics, len(lines) - count)
+        return lines[max(start, 0) :][:count]
 
     def close(self) -> None:
         """Close the file; harmless twice. Lines that come still are kept in memory only."""

@@ -42,6 +42,7 @@ class Ports:
         """Close all; harmless twice."""
         if self._first is not None:
             self._first.close()
+            self._first = None
         self.control.close()
         self.monitor.close()
 

@@ -201,6 +201,13 @@ async def test_an_image_that_is_not_there_is_told(house: House) -> None:
     assert error.code is ErrorCode.IMAGE_CORRUPT
 
 
+async def test_too_little_memory_is_told(house: House) -> None:
+    resources = replace(house.spec.resources, memory_mib=64)
+    error = await failure(house.backend(), replace(house.spec, resources=resources))
+    assert error.code is ErrorCode.SIZE_INVALID
+    assert "64 MiB" in error.cause
+
+
 async def test_cancelling_a_start_leaves_nothing(house: House) -> None:
     house.install("sleep 1000")
     before = open_descriptors()

@@ -34,6 +34,16 @@ def test_a_panic_is_noticed(transcript: Transcript) -> None:
     assert transcript.has_panicked
 
 
+def test_the_tail_after_a_panic_begins_with_it(transcript: Transcript) -> None:
+    for line in (
+        b"before",
+        b"Kernel panic - not syncing: x",
+        *(b"trace %d" % n for n in range(99)),
+    ):
+        transcript.add(line)
+    assert transcript.tail(2) == ("Kernel panic - not syncing: x", "trace 0")
+
+
 def test_memory_kills_are_counted_by_name(transcript: Transcript) -> None:
     transcript.add(b"BBOX-OOM 123 co\x1b[2Jdex")
     assert list(transcript.kills) == ["co\\x1b[2Jdex"]
