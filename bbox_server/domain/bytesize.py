@@ -8,6 +8,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 
 _SIZE: Final = re.compile(r"([0-9]+)(.*)", re.ASCII | re.DOTALL)
 _FACTORS: Final = {"": 1, "m": 1, "mi": 1, "mib": 1, "g": 1024, "gi": 1024, "gib": 1024}
+_DIGITS: Final = 19
 LIMIT_MIB: Final = 2**32 - 1
 
 
@@ -22,14 +23,21 @@ def parse_mib(text: str) -> int:
         return 0
     match = _SIZE.fullmatch(plain)
     if match is None:
-        raise _invalid(text, "it does not begin with a number")
-    number, suffix = int(match[1][:20]), match[2].strip().lower()
+        raise _invalid(text, "no numeric value")
+    if len(match[1].lstrip("0")) > _DIGITS:
+        raise _invalid(text, "value out of range")
+    number, suffix = int(match[1].lstrip("0") or "0"), match[2].strip().lower()
     factor = _FACTORS.get(suffix)
     if factor is None:
-        raise _invalid(text, f"{suffix[:20]!r} is no unit")
+        raise _invalid(text, f"unknown suffix {suffix[:20]!r}")
     if number * factor > LIMIT_MIB:
-        raise _invalid(text, "it is too large")
+        raise _invalid(text, f"it exceeds maximum {LIMIT_MIB} MiB")
     return number * factor
+
+
+def mib_of(value: int | str) -> int:
+    """A size as a YAML file has it: a plain number is MiB (BYT-03). Raises as `parse_mib`."""
+    return parse_mib(value if isinstance(value, str) else str(value))
 
 
 def format_mib(mib: int) -> str:

@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     DISK_FULL = "disk.full"
     EGRESS_INVALID_RULE = "egress.invalid-rule"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
+    ENVIRONMENT_INVALID_PATTERN = "environment.invalid-pattern"
     EXCLUDE_INVALID = "exclude.invalid"
     FLUSH_BUSY = "flush.busy"
     FLUSH_FAILED = "flush.failed"
@@ -89,6 +90,9 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
     ErrorCode.EGRESS_INVALID_RULE: _entry("A network rule is not valid.", Retry.FIX),
     ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),
+    ErrorCode.ENVIRONMENT_INVALID_PATTERN: _entry(
+        "A pattern of variables is not valid.", Retry.FIX
+    ),
     ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
     ErrorCode.FLUSH_BUSY: _entry("Another session applies changes here.", Retry.RETRY),
     ErrorCode.FLUSH_FAILED: _entry("The changes could not be applied.", Retry.RETRY),
