@@ -65,4 +65,8 @@ class Builder:
         )
 
     def _clean(self) -> None:
-        shutil.rmtree(self.work / "storage", ignore_errors=True)
+        storage = self.work / "storage"
+        shutil.rmtree(storage, ignore_errors=True)
+        if storage.exists():
+            # An ordinary user's storage has files of that user's subordinate uids.
+            call("buildah", "unshare", "rm", "-rf", str(storage))

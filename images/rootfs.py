@@ -18,8 +18,12 @@ _DPKG_OPTIONS: Final = (
     "path-exclude=/usr/share/man/*",
 )
 
-# mmdebstrap copies the machine's own; the guest gets its own at boot.
-_FORGET: Final = 'rm -f "$1/etc/hostname" && : >"$1/etc/resolv.conf"'
+# What mmdebstrap copies of the machine's own: its names, and how its apt reaches a mirror. The
+# guest gets its own at boot.
+_FORGET: Final = (
+    'rm -f "$1/etc/hostname" "$1/etc/apt/apt.conf.d/99mmdebstrap"',
+    ': >"$1/etc/resolv.conf"',
+)
 
 
 def build_rootfs(pins: Pins, output: Path) -> None:
@@ -54,7 +58,7 @@ def _mmdebstrap(pins: Pins, output: Path, mode: str) -> None:
         '--aptopt=APT::Install-Recommends "false"',
         *(f"--aptopt={option}" for option in apt.options()),
         *(f"--dpkgopt={option}" for option in _DPKG_OPTIONS),
-        f"--customize-hook={_FORGET}",
+        *(f"--customize-hook={line}" for line in _FORGET),
         base.series,
         output,
         *mirrors,
