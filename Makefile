@@ -4,6 +4,10 @@ MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .NOTPARALLEL:
+# CI runs as root in a checkout that is somebody else's; git would refuse to list its files.
+export GIT_CONFIG_COUNT := 1
+export GIT_CONFIG_KEY_0 := safe.directory
+export GIT_CONFIG_VALUE_0 := $(CURDIR)
 BIN := .venv/bin/
 PYTHON := $(BIN)python
 AGENT ?= codex
