@@ -105,7 +105,7 @@ async def test_decisions_are_taken_back_one_by_one() -> None:
 
 
 async def test_a_bulk_acceptance_takes_ordinary_changes_and_asks_for_build_files() -> None:
-    files = {"Makefile": b"all:\n", ".mcp.json": b"export A=1\n", ".env": b"A=1\n", "main.c": b"x\n"}
+    files = {"Makefile": b"all:\n", ".mcp.json": b"{}\n", ".env": b"A=1\n", "main.c": b"x\n"}
     session = ground({}, dict(files))
 
     review, bulk = await session.review.accept_ordinary()

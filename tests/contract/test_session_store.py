@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sessions on disk: durable records, one writer, events without gaps."""
+"""Sessions: durable records, one writer each; events without gaps."""
 
 from pathlib import Path
 
@@ -13,11 +13,13 @@ from bbox_server.domain.session import (
     SessionId,
     SessionRecord,
     SessionState,
+    SessionStore,
 )
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.clock.system import SystemClock
 from bbox_server.infra.sessions.event_log import EventLog, read_events
 from bbox_server.infra.sessions.store import DiskSessionStore
+from tests.fakes.session import MemorySessionStore
 
 SESSION = SessionId("00c0ffee")
 
@@ -38,23 +40,32 @@ def a_record(session: SessionId = SESSION, created_at: float = 1.0) -> SessionRe
     )
 
 
+@pytest.fixture(params=["fake", "disk"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> SessionStore:
+    return MemorySessionStore() if request.param == "fake" else make_disk(tmp_path)
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> DiskSessionStore:
-    return DiskSessionStore(state=tmp_path / "state", runtime=tmp_path / "run")
+def disk(tmp_path: Path) -> DiskSessionStore:
+    return make_disk(tmp_path)
 
 
-def test_a_record_is_read_as_it_was_written(store: DiskSessionStore) -> None:
+def make_disk(root: Path) -> DiskSessionStore:
+    return DiskSessionStore(state=root / "state", runtime=root / "run")
+
+
+def test_a_record_is_read_as_it_was_written(store: SessionStore) -> None:
     store.create(a_record())
     assert store.list() == (a_record(),)
 
 
-def test_the_newest_session_comes_first(store: DiskSessionStore) -> None:
+def test_the_newest_session_comes_first(store: SessionStore) -> None:
     store.create(a_record(created_at=1.0))
     store.create(a_record(SessionId("00000001"), created_at=2.0))
     assert [record.id for record in store.list()] == ["00000001", SESSION]
 
 
-def test_a_held_session_has_no_second_writer(store: DiskSessionStore) -> None:
+def test_a_held_session_has_no_second_writer(store: SessionStore) -> None:
     store.create(a_record())
     with store.hold(SESSION):
         assert store.list()[0].held
@@ -65,7 +76,7 @@ def test_a_held_session_has_no_second_writer(store: DiskSessionStore) -> None:
 
 
 @pytest.mark.parametrize("name", ["ffffffff", "../../etc", ""])
-def test_an_unknown_session_is_an_error_that_names_it(store: DiskSessionStore, name: str) -> None:
+def test_an_unknown_session_is_an_error_that_names_it(store: SessionStore, name: str) -> None:
     store.create(a_record())
     with pytest.raises(BboxError) as raised, store.hold(SessionId(name)):
         pass
@@ -73,24 +84,31 @@ def test_an_unknown_session_is_an_error_that_names_it(store: DiskSessionStore, n
     assert repr(name) in raised.value.cause
 
 
+def test_a_removed_session_is_unknown(store: SessionStore) -> None:
+    store.create(a_record())
+    store.remove(SESSION)
+    assert store.list() == ()
+    with pytest.raises(BboxError) as raised:
+        store.remove(SESSION)
+    assert raised.value.code is ErrorCode.SESSION_UNKNOWN
+
+
 def test_a_damaged_record_hides_only_its_own_session(
-    store: DiskSessionStore, tmp_path: Path
+    disk: DiskSessionStore, tmp_path: Path
 ) -> None:
-    store.create(a_record())
-    store.create(a_record(SessionId("00000001")))
+    disk.create(a_record())
+    disk.create(a_record(SessionId("00000001")))
     (tmp_path / "state/sessions/00000001/record.json").write_text("{")
-    assert [record.id for record in store.list()] == [SESSION]
+    assert [record.id for record in disk.list()] == [SESSION]
 
 
-def test_a_removed_session_is_gone_with_its_overlay(
-    store: DiskSessionStore, tmp_path: Path
-) -> None:
-    store.create(a_record())
+def test_a_removed_session_is_gone_with_its_overlay(disk: DiskSessionStore, tmp_path: Path) -> None:
+    disk.create(a_record())
     work = tmp_path / "state/sessions" / SESSION / "upper/w/work"
     work.mkdir(parents=True)
     work.chmod(0)
-    store.remove(SESSION)
-    assert store.list() == ()
+    disk.remove(SESSION)
+    assert disk.list() == ()
     assert not (tmp_path / "state/sessions" / SESSION).exists()
 
 

@@ -1,0 +1,325 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run in order, on fakes: what is started, what is carried, what is left behind."""
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+
+import pytest
+from typing_extensions import override
+
+from bbox_server.application.prepare_run import PrepareRun
+from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
+from bbox_server.application.run_sandbox import RunSandbox
+from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
+from bbox_server.domain.credential import OPENAI
+from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.error import BboxError, ErrorCode, first_error
+from bbox_server.domain.identity import GitIdentities, GitIdentity
+from bbox_server.domain.image import ImageConfig, RootFilesystem
+from bbox_server.domain.progress import Phase
+from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.session import EventKind, ExitStatus, SessionState
+from bbox_server.domain.terminal import TerminalSize
+from bbox_server.domain.workspace import Digest, HostPath
+from tests.fakes.agent import FakeAgentRegistry, simple_agent
+from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
+from tests.fakes.egress import FakeNetworkRelay
+from tests.fakes.image import FakeImageStore
+from tests.fakes.overlay import MemoryOverlay, tree
+from tests.fakes.session import (
+    FakeClock,
+    FakeIds,
+    FakeTerminal,
+    MemorySessionStore,
+    RecordingProgress,
+)
+from tests.fakes.snapshot import MemorySnapshots
+from tests.fakes.terminal import FakeProcess, FakeShellConnector
+from tests.fakes.vm import FakeVmBackend
+
+KEY = "sk-real-key-of-the-host"
+
+
+class NoPackageHosts(PackageHosts):
+    @override
+    async def groups(self) -> tuple[HostGroup, ...]:
+        return ()
+
+
+class Somebody(GitIdentities):
+    @override
+    async def find(self) -> GitIdentity:
+        return GitIdentity(name="Ada", email="ada@example.invalid")
+
+
+async def edit(process: FakeProcess) -> ExitStatus:
+    """The agent: says something, with a sequence that no terminal may see."""
+    await process.output.put(b"working\x1b]52;c;c3RvbGVu\x07\n")
+    return ExitStatus(code=3)
+
+
+@dataclass
+class House:
+    root: Path
+    terminal: FakeTerminal = field(default_factory=FakeTerminal)
+    store: MemorySessionStore = field(default_factory=MemorySessionStore)
+    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    images: FakeImageStore = field(default_factory=FakeImageStore)
+    backend: FakeVmBackend = field(default_factory=FakeVmBackend)
+    proxy: FakeCredentialProxy = field(default_factory=FakeCredentialProxy)
+    relay: FakeNetworkRelay = field(default_factory=FakeNetworkRelay)
+    shells: FakeShellConnector = field(
+        default_factory=lambda: FakeShellConnector({"agent": edit, "sh": edit})
+    )
+    observer: RecordingObserver = field(default_factory=RecordingObserver)
+    overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
+    progress: RecordingProgress = field(default_factory=RecordingProgress)
+    agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+
+    async def run(self, request: RunRequest) -> RunOutcome:
+        self.store.root = str(self.root)
+        layout = HostPath("/images/agent")
+        self.images.layouts[layout] = RootFilesystem(
+            path=HostPath("/images/agent.sqfs"),
+            digest=Digest("0" * 64),
+            config=ImageConfig(env={"FROM_IMAGE": "1"}, cmd=("sh",)),
+        )
+        for agent in self.agents.agents:
+            await self.images.import_layout(layout, agent.image)
+        return await self._use_case()(request)
+
+    def _use_case(self) -> RunAgent:
+        clock = FakeClock()
+        return RunAgent(
+            sessions=self.store,
+            files=SessionFiles(
+                observer=lambda _directories, _session: self.observer,
+                recorder=lambda _directories: self.terminal,
+                overlay=lambda _directories, _generation: self.overlay,
+            ),
+            snapshots=self.snapshots,
+            prepare=PrepareRun(
+                agents=self.agents,
+                images=self.images,
+                snapshots=self.snapshots,
+                package_hosts=NoPackageHosts(),
+                identities=Somebody(),
+                backend=self.backend,
+                proxy=self.proxy,
+                progress=self.progress,
+                trusted_certificates=b"",
+            ),
+            sandbox=RunSandbox(
+                relay=self.relay,
+                proxy=self.proxy,
+                backend=self.backend,
+                shells=self.shells,
+                clock=clock,
+                progress=self.progress,
+                terminal=self.terminal,
+            ),
+            terminal=self.terminal,
+            progress=self.progress,
+            clock=clock,
+            ids=FakeIds(),
+        )
+
+
+@pytest.fixture
+def house(sandbox_dir: Path) -> House:
+    house = House(root=sandbox_dir)
+    house.agents.agents.append(simple_agent("agent"))
+    return house
+
+
+def a_request(**changes: object) -> RunRequest:
+    fields: dict[str, object] = {
+        "agent": "agent",
+        "image": "",
+        "program": None,
+        "arguments": ("--fast",),
+        "workspace": HostPath("/home/user/project"),
+        "environ": {"OPENAI_API_KEY": KEY, "TERM": "xterm", "HOME": "/home/user"},
+    }
+    return RunRequest(**{**fields, **changes})  # type: ignore[arg-type]  # the tests' own names
+
+
+async def test_states_are_saved_in_order_up_to_the_review(house: House) -> None:
+    outcome = await house.run(a_request())
+    assert outcome.exit == ExitStatus(code=3)
+    assert list(dict.fromkeys(house.store.states)) == [
+        SessionState.PREPARING,
+        SessionState.STARTING,
+        SessionState.RUNNING,
+        SessionState.STOPPING,
+        SessionState.REVIEWING,
+    ]
+    announced = [f["state"] for k, f in house.observer.events if k is EventKind.STATE]
+    assert announced == ["preparing", "starting", "running", "stopping", "reviewing"]
+
+
+async def test_a_run_without_changes_is_done_and_holds_nothing(house: House) -> None:
+    house.overlay.agent = {}
+    await house.run(a_request())
+    assert house.store.states[-1] is SessionState.DONE
+    assert house.snapshots.holds == {}
+
+
+async def test_a_terminal_gets_filtered_output_and_a_pipe_gets_it_raw(house: House) -> None:
+    await house.run(a_request())
+    assert house.terminal.shown == b"working\x1b]52;c;c3RvbGVu\x07\n"
+    house.terminal = FakeTerminal(columns_rows=TerminalSize(columns=80, rows=24))
+    await house.run(a_request())
+    assert b"c3RvbGVu" not in house.terminal.shown
+    assert house.terminal.shown.startswith(b"working")
+    assert not house.terminal.is_attached
+
+
+async def test_the_guest_gets_a_placeholder_and_never_the_key(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    await house.run(a_request())
+    shell = house.shells.shells[0]
+    env = shell.processes[0].command.env
+    assert env["OPENAI_API_KEY"].startswith("placeholder")
+    assert env["OPENAI_BASE_URL"] == "http://192.168.127.1:4484/openai/v1"
+    config = house.backend.started[0].spec.guest
+    everything = repr((env, shell.files, config, house.observer.events))
+    assert KEY not in everything
+    assert b"placeholder" in shell.files["/home/sandbox/agent.toml"][0]
+
+
+async def test_the_provider_is_not_in_the_guests_own_allow_list(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    await house.run(a_request())
+    policy = house.relay.running[0].spec.policy
+    assert not policy.knows("api.openai.com")
+    assert policy.knows("github.com")
+
+
+async def test_a_missing_key_is_told_before_anything_starts(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    with pytest.raises(BboxError) as raised:
+        await house.run(a_request(environ={}))
+    assert raised.value.code is ErrorCode.CREDENTIAL_MISSING
+    assert house.backend.started == []
+    assert house.store.states[-1] is SessionState.FAILED
+
+
+async def test_an_unknown_agent_leaves_no_session(house: House) -> None:
+    with pytest.raises(BboxError):
+        await house.run(a_request(agent="agnt"))
+    assert house.store.records == {}
+
+
+async def test_a_failed_snapshot_is_the_failure_of_the_session(house: House) -> None:
+    house.snapshots.failure = BboxError(
+        ErrorCode.SNAPSHOT_LIMIT, cause="too many files", remediation="Exclude some."
+    )
+    with pytest.raises(ExceptionGroup) as raised:
+        await house.run(a_request())
+    found = first_error(raised.value)
+    assert found is not None
+    assert found.code is ErrorCode.SNAPSHOT_LIMIT
+    record = next(iter(house.store.records.values()))
+    assert record.state is SessionState.FAILED
+    assert record.failure is not None
+    assert record.failure.cause == "too many files"
+
+
+async def test_a_guest_that_is_lost_goes_to_review(house: House) -> None:
+    async def lose(process: FakeProcess) -> ExitStatus:
+        await process.lose()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": lose})
+    with pytest.raises((BboxError, ExceptionGroup)):
+        await house.run(a_request())
+    record = next(iter(house.store.records.values()))
+    assert record.state is SessionState.REVIEWING
+    assert record.failure is not None
+    assert record.failure.code == "guest.lost"
+
+
+async def test_a_cancelled_run_goes_to_review_and_ends_its_vm(house: House) -> None:
+    running = asyncio.Event()
+
+    async def forever(_: FakeProcess) -> ExitStatus:
+        running.set()
+        await asyncio.Event().wait()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": forever})
+    async with asyncio.TaskGroup() as tasks:
+        run = tasks.create_task(house.run(a_request()))
+        await running.wait()
+        run.cancel()
+    assert house.store.states[-1] is SessionState.REVIEWING
+    await house.backend.started[0].wait()
+
+
+async def test_an_agent_that_ran_out_of_memory_is_told_so(house: House) -> None:
+    async def starve(_: FakeProcess) -> ExitStatus:
+        house.backend.started[0].kill_for_memory("agent")
+        return ExitStatus(code=None, signal="KILL")
+
+    house.shells = FakeShellConnector({"agent": starve})
+    assert (await house.run(a_request())).exit.out_of_memory
+
+
+async def test_a_relay_that_dies_is_told(house: House) -> None:
+    async def crash(_: FakeProcess) -> ExitStatus:
+        house.relay.running[0].crash()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": crash})
+    await house.run(a_request())
+    assert house.progress.warnings[-1].startswith("The guest has no network any more")
+    assert EventKind.WARNING in [kind for kind, _ in house.observer.events]
+
+
+async def test_an_image_runs_its_own_command_where_none_is_given(house: House) -> None:
+    await house.run(a_request(agent=None, image="oci:/images/agent", arguments=()))
+    assert house.shells.shells[0].processes[0].command.argv == ("sh",)
+    assert next(iter(house.store.records.values())).agent == "agent"
+
+
+async def test_what_the_user_asks_for_wins_over_the_agents_wishes(house: House) -> None:
+    wish = ResourceRequest(cpus=2, memory_mib=512, tmp_size_mib=64)
+    rule = parse_host_rule("example.org:8443")
+    await house.run(
+        a_request(resources=wish, excludes=("*.log",), allow_hosts=(rule,), program="sh")
+    )
+    resources = house.backend.started[0].spec.resources
+    assert (resources.cpus, resources.memory_mib, resources.tmp_size_mib) == (2, 512, 64)
+    assert house.snapshots.taken[0][1] == ("*.log",)
+    assert house.relay.running[0].policy.decide("example.org", 8443).reason is None
+    assert house.shells.shells[0].processes[0].command.argv == ("sh", "--fast")
+
+
+async def test_every_phase_that_starts_is_finished(house: House) -> None:
+    await house.run(a_request())
+    started = [phase for what, phase in house.progress.phases if what == "started"]
+    finished = [phase for what, phase in house.progress.phases if what == "finished"]
+    assert set(started) == set(finished)
+    assert Phase.START_VM in started
+
+
+def _with_provider(agent: Agent) -> Agent:
+    return replace(
+        agent,
+        providers=(
+            AgentProvider(
+                id=OPENAI.provider,
+                hosts=(parse_host_rule("api.openai.com:443"),),
+                env={
+                    "OPENAI_API_KEY": "${openai_placeholder}",
+                    "OPENAI_BASE_URL": "${openai_base_url}",
+                },
+            ),
+        ),
+        files=(
+            AgentFile(path=PurePosixPath("agent.toml"), template="key = '${openai_placeholder}'"),
+        ),
+    )
