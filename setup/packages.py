@@ -25,7 +25,7 @@ PACKAGES: Final = (
     "uidmap",  # newuidmap, for mmdebstrap and buildah
     "util-linux",
 )
-_APT_OPTIONS: Final = ("-y", "--no-install-recommends", "-o", "DPkg::Lock::Timeout=300")
+_APT: Final = ("apt-get", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
 _UNREACHABLE: Final = (
     "Check the network, and the mirror that /etc/apt/sources.list* and /etc/apt/apt.conf.d name."
 )
@@ -50,10 +50,10 @@ def install_packages(*, euid: int) -> None:
             f"    apt-get update && apt-get install --no-install-recommends {' '.join(missing)}"
         )
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run("apt-get update", ["apt-get", "update", "-q"], hint=_UNREACHABLE, env=env)
+    run("apt-get update", (*_APT, "update", "-q"), hint=_UNREACHABLE, env=env)
     run(
         f"apt-get install {' '.join(missing)}",
-        ["apt-get", "install", *_APT_OPTIONS, *missing],
+        (*_APT, "install", "-y", "--no-install-recommends", *missing),
         hint=_UNREACHABLE,
         env=env,
     )
