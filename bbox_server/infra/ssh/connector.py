@@ -26,13 +26,14 @@ _CIPHER: Final = "aes128-gcm@openssh.com"
 _KEEPALIVE_S: Final = 15
 _KEEPALIVES_MISSED: Final = 4
 
-_LOGIN_TIMEOUT_S: Final = 30
+LOGIN_TIMEOUT_S: Final = 30.0
 
 
 class AsyncsshConnector(ShellConnector):
     """Logs in with the session's own keys and nothing of the user's: no agent, no config."""
 
-    def __init__(self) -> None:
+    def __init__(self, login_timeout_s: float = LOGIN_TIMEOUT_S) -> None:
+        self._login_timeout_s = login_timeout_s
         # At INFO asyncssh logs what the guest says.
         asyncssh.set_log_level("WARNING")
 
@@ -51,7 +52,7 @@ class AsyncsshConnector(ShellConnector):
     async def connect(
         self, channel: OwnedFd, identity: ShellIdentity, user: GuestUser = GuestUser.AGENT
     ) -> AsyncIterator[GuestShell]:
-        connection = await _log_in(socket.socket(fileno=channel), identity, user)
+        connection = await self._log_in(socket.socket(fileno=channel), identity, user)
         try:
             with FloodGuard(connection):
                 yield SshShell(connection)
@@ -60,40 +61,39 @@ class AsyncsshConnector(ShellConnector):
             connection.abort()
             await connection.wait_closed()
 
+    async def _log_in(
+        self, connection: socket.socket, identity: ShellIdentity, user: GuestUser
+    ) -> asyncssh.SSHClientConnection:
+        host_key = asyncssh.import_public_key(identity.host_public_key)
+        try:
+            return await asyncssh.connect(
+                host="guest",
+                sock=connection,
+                username=user.value,
+                client_keys=[asyncssh.import_private_key(identity.client_private_key)],
+                # Keys; a known_hosts object matches addresses, and a unix socket has none.
+                known_hosts=([host_key], [], []),
+                server_host_key_algs=[_KEY_TYPE],
+                encryption_algs=[_CIPHER],
+                compression_algs=["none"],
+                preferred_auth=["publickey"],
+                config=None,
+                agent_path=None,
+                gss_host=None,
+                keepalive_interval=_KEEPALIVE_S,
+                keepalive_count_max=_KEEPALIVES_MISSED,
+                login_timeout=self._login_timeout_s,
+            )
+        except Exception as error:  # asyncssh's parser fails in any way on bytes of the guest
+            raise BboxError(
+                ErrorCode.SSH_FAILED,
+                cause=f"The login as {user.value} failed: {printable(str(error))}.",
+                remediation="Start a new session.",
+            ) from error
+        except BaseException:
+            connection.close()
+            raise
+
 
 def _new_key() -> asyncssh.SSHKey:
     return asyncssh.generate_private_key(_KEY_TYPE, comment="bbox")
-
-
-async def _log_in(
-    connection: socket.socket, identity: ShellIdentity, user: GuestUser
-) -> asyncssh.SSHClientConnection:
-    host_key = asyncssh.import_public_key(identity.host_public_key)
-    try:
-        return await asyncssh.connect(
-            host="guest",
-            sock=connection,
-            username=user.value,
-            client_keys=[asyncssh.import_private_key(identity.client_private_key)],
-            # Keys, not a known_hosts object: that matches addresses, and a unix socket has none.
-            known_hosts=([host_key], [], []),
-            server_host_key_algs=[_KEY_TYPE],
-            encryption_algs=[_CIPHER],
-            compression_algs=["none"],
-            preferred_auth=["publickey"],
-            config=None,
-            agent_path=None,
-            gss_host=None,
-            keepalive_interval=_KEEPALIVE_S,
-            keepalive_count_max=_KEEPALIVES_MISSED,
-            login_timeout=_LOGIN_TIMEOUT_S,
-        )
-    except (asyncssh.Error, OSError) as error:
-        raise BboxError(
-            ErrorCode.SSH_FAILED,
-            cause=f"The login as {user.value} failed: {printable(str(error))}.",
-            remediation="Start a new session.",
-        ) from error
-    except BaseException:
-        connection.close()
-        raise

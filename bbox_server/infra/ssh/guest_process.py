@@ -2,7 +2,8 @@
 """A command that runs in the guest."""
 
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import asyncssh
@@ -28,32 +29,25 @@ class SshProcess(GuestProcess):
 
     @override
     async def read(self) -> bytes:
-        try:
+        with connection_errors():
             return await self._process.stdout.read(_CHUNK_BYTES)
-        except (asyncssh.Error, OSError) as error:
-            raise lost_guest(error) from error
 
     @override
     async def read_error(self) -> bytes:
         if self._has_terminal:
             return b""
-        try:
+        with connection_errors():
             return await self._process.stderr.read(_CHUNK_BYTES)
-        except (asyncssh.Error, OSError) as error:
-            raise lost_guest(error) from error
 
     @override
     async def write(self, data: bytes) -> None:
         # A command that has ended, or has closed its input, is none of the writer's concern.
-        with suppress(OSError):
+        with connection_errors(), suppress(OSError):
             if not data:
                 self._process.stdin.write_eof()
                 return
             self._process.stdin.write(data)
-            try:
-                await self._process.stdin.drain()
-            except asyncssh.Error as error:
-                raise lost_guest(error) from error
+            await self._process.stdin.drain()
 
     @override
     async def control(self, request: TerminalSize | str) -> None:
@@ -78,6 +72,17 @@ class SshProcess(GuestProcess):
         with suppress(OSError):
             self._process.kill()
         self._process.close()
+
+
+@contextmanager
+def connection_errors() -> Iterator[None]:
+    """Whatever asyncssh raises: its parser fails in any way on bytes of the guest."""
+    try:
+        yield
+    except BboxError:
+        raise
+    except Exception as error:
+        raise lost_guest(error) from error
 
 
 def lost_guest(reason: object) -> BboxError:

@@ -14,7 +14,7 @@ from typing_extensions import override
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell
 from bbox_server.infra.process.printable import printable
-from bbox_server.infra.ssh.guest_process import SshProcess, lost_guest
+from bbox_server.infra.ssh.guest_process import SshProcess, connection_errors
 
 # Of asyncssh's stream too: so much of what nobody reads yet is kept for each command.
 _WINDOW_BYTES: Final = 512 * 1024
@@ -67,18 +67,17 @@ class SshShell(GuestShell):
 
     async def _start(self, command: GuestCommand) -> SshProcess:
         terminal = command.terminal
-        try:
+        line, env = command_line(command), environment(command)
+        with connection_errors():
             process = await self._connection.create_process(
-                command_line(command),
-                env=environment(command),
+                line,
+                env=env,
                 encoding=None,
                 window=_WINDOW_BYTES,
                 request_pty="force" if terminal else False,
                 term_type=command.env.get("TERM", _DEFAULT_TERM) if terminal else None,
                 term_size=(terminal.columns, terminal.rows) if terminal else None,
             )
-        except (asyncssh.Error, OSError) as error:
-            raise lost_guest(error) from error
         return SshProcess(process, has_terminal=terminal is not None)
 
 

@@ -70,6 +70,25 @@ def send_for_ever(port: ControlPort) -> None:
         port.send("PING", "0" * 16)
 
 
+@given(st.binary(max_size=2000))
+def test_no_nonsense_answers_a_command(said: bytes) -> None:
+    async def listen() -> bool:
+        ours, guest = socket.socketpair()
+        port = ControlPort(ours)
+        try:
+            async with asyncio.timeout(0.01), asyncio.TaskGroup() as group:
+                group.create_task(port.command("PING"))
+                guest.send(said)
+        except TimeoutError:
+            return False
+        finally:
+            port.close()
+            guest.close()
+        return True
+
+    assert asyncio.run(listen()) is False
+
+
 def heard(said: bytes) -> Monitor:
     async def listen() -> Monitor:
         ours, qemu = socket.socketpair()
