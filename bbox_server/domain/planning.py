@@ -201,13 +201,8 @@ class _Planning:
         differs = _difference(item.base, now)
         if differs is not None:
             return differs
-        if now.kind is PresentKind.DIRECTORY:
-            if not self._is_emptied(item.path, now):
-                return ConflictReason.NOT_EMPTY
-            remove = _bare(item, OperationKind.REMOVE_DIRECTORY, now)
-            return (remove, _put(item, result, ABSENT))
-        if result.kind is EntryKind.DIRECTORY:
-            return (_bare(item, OperationKind.DELETE, now), _put(item, result, ABSENT))
+        if now.kind is PresentKind.DIRECTORY and not self._is_emptied(item.path, now):
+            return ConflictReason.NOT_EMPTY
         return (_put(item, result, now),)
 
 
@@ -222,9 +217,7 @@ def _difference(base: Entry | None, now: Present) -> ConflictReason | None:
 
 def in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """The operations so that each finds what it needs."""
-    gone = {operation.path for operation in operations if operation.kind in _GOING}
-    come = {operation.path for operation in operations if operation.kind not in _GOING}
-    return tuple(sorted(operations, key=lambda operation: _order(operation, gone & come)))
+    return tuple(sorted(operations, key=_order))
 
 
 def is_same(entry: Entry, now: Present) -> bool:
@@ -304,16 +297,19 @@ def _bare(item: Wanted, kind: OperationKind, now: Present) -> Operation:
     return Operation(change=item.change, path=item.path, kind=kind, expected=expected)
 
 
-def _order(operation: Operation, replaced: set[WorkspacePath]) -> tuple[int, int, tuple[str, ...]]:
-    """What clears a path, then new things, then what goes, then what takes a directory's place."""
+def _order(operation: Operation) -> tuple[int, int, tuple[str, ...]]:
+    """New things, then what goes, then what takes the place of a directory that is empty by then.
+
+    Directories are made from the top and removed from the bottom.
+    """
     parts = operation.path.parts
-    is_replaced = operation.path in replaced
     match operation.kind:
-        case OperationKind.DELETE:
-            return (0 if is_replaced else 3, 0, parts)
-        case OperationKind.REMOVE_DIRECTORY:
-            return (4, -len(parts), parts)
         case OperationKind.MAKE_DIRECTORY:
-            return (1, len(parts), parts)
+            return (0, len(parts), parts)
+        case OperationKind.DELETE:
+            return (2, 0, parts)
+        case OperationKind.REMOVE_DIRECTORY:
+            return (3, -len(parts), parts)
         case OperationKind.WRITE | OperationKind.SYMLINK | OperationKind.CHANGE_MODE:
-            return (5 if is_replaced else 2, 0, parts)
+            replaces_directory = operation.expected.kind is PresentKind.DIRECTORY
+            return (3, -len(parts), parts) if replaces_directory else (1, 0, parts)

@@ -24,8 +24,14 @@ from bbox_server.infra.workspace.beneath import (
 )
 from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_record import Commit, Intent, result_of
+from bbox_server.infra.workspace.flush_staging import (
+    directory_mode,
+    is_staged,
+    own_new_directory,
+    remove_stage,
+)
 from bbox_server.infra.workspace.flush_steps import Place
-from bbox_server.infra.workspace.metadata import Metadata, metadata_of, owner_of_new
+from bbox_server.infra.workspace.metadata import metadata_of
 from bbox_server.infra.workspace.present import is_as_expected, present_at
 
 _CHANGED: Final = "it changed after the plan was made"
@@ -81,18 +87,20 @@ class Applying:
             return result_of(operation, ResultKind.FAILED, self.commit.failed[index])
         with parent_of(self.root_fd, operation.path) as target:
             self._touch(target[0])
-            match operation.kind:
-                case OperationKind.WRITE | OperationKind.SYMLINK:
-                    self._put(index, operation, target)
-                case OperationKind.DELETE:
-                    self._delete(index, operation, target)
-                case OperationKind.MAKE_DIRECTORY:
-                    self._make_directory(operation, target)
-                case OperationKind.REMOVE_DIRECTORY:
-                    return self._remove_directory(operation, target)
-                case OperationKind.CHANGE_MODE:
-                    self._change_mode(operation, target)
+            if operation.kind is OperationKind.REMOVE_DIRECTORY:
+                return self._remove_directory(operation, target)
+            self._do(index, operation, target)
         return result_of(operation, ResultKind.APPLIED)
+
+    def _do(self, index: int, operation: Operation, target: Place) -> None:
+        if is_staged(operation):
+            self._put(index, operation, target)
+        elif operation.kind is OperationKind.DELETE:
+            self._delete(index, operation, target)
+        elif operation.kind is OperationKind.CHANGE_MODE:
+            self._change_mode(operation, target)
+        else:
+            self._make_directory(operation, target)
 
     def _touch(self, directory_fd: int) -> None:
         device = os.fstat(directory_fd).st_dev
@@ -152,19 +160,12 @@ class Applying:
             self._keep_other(index, temporary)
 
     def _make_directory(self, operation: Operation, target: Place) -> None:
-        mode = 0o777 if operation.mode is None else operation.mode | 0o700
         try:
-            self.journal.steps.make_directory(target, mode)
+            self.journal.steps.make_directory(target, directory_mode(operation))
         except FileExistsError:
             if present_at(*target).kind is not PresentKind.DIRECTORY:
                 raise
-        owner = owner_of_new(target[0])
-        fd = os.open(target[1], DIRECTORY_FLAGS, dir_fd=target[0])
-        try:
-            if owner is not None and os.fstat(fd).st_uid == os.geteuid():
-                self.journal.steps.own_directory(fd, Metadata(owner=owner))
-        finally:
-            os.close(fd)
+        own_new_directory(self.journal.steps, target)
 
     def _remove_directory(self, operation: Operation, target: Place) -> PathResult:
         try:
@@ -195,6 +196,10 @@ class Applying:
             self._take_out(temporary, self.journal.other(index))
 
     def _take_out(self, temporary: Place, kept: Place) -> None:
+        """Keep what came out. Of a directory nothing is kept, but it must be empty."""
+        if present_at(*temporary).kind is PresentKind.DIRECTORY:
+            self.journal.steps.remove_leftover_directory(temporary)
+            return
         try:
             self.journal.steps.keep_original(temporary, kept)
         except OSError as error:
@@ -236,14 +241,14 @@ class Applying:
             if _inode(temporary) is None:
                 return
             if self._is_our_stage(index, operation, temporary):
-                self.journal.steps.remove_leftover(temporary)
+                remove_stage(self.journal.steps, temporary)
             else:
                 self._keep_other(index, temporary)
 
     def _is_our_stage(self, index: int, operation: Operation, temporary: Place) -> bool:
         if _inode(temporary) != self._staged_inode(index):
             return False
-        if operation.kind is OperationKind.SYMLINK:
+        if operation.kind is not OperationKind.WRITE:
             return True
         fd = open_file(*temporary)
         try:

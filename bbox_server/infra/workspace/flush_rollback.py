@@ -9,13 +9,13 @@ from bbox_server.domain.plan import Operation
 from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS, components
 from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_record import Intent, result_of
-from bbox_server.infra.workspace.flush_staging import STAGED_KINDS
+from bbox_server.infra.workspace.flush_staging import is_staged, remove_stage
 
 
 def roll_back(root_fd: int, journal: Journal, intent: Intent) -> tuple[PathResult, ...]:
     """Remove everything staged. Nothing of the user's was touched yet. Repeatable."""
     for index, operation in enumerate(intent.operations):
-        if operation.kind in STAGED_KINDS:
+        if is_staged(operation):
             _remove_staged(root_fd, journal, index, operation)
     detail = "it was interrupted before anything was changed"
     return tuple(result_of(o, ResultKind.ROLLED_BACK, detail) for o in intent.operations)
@@ -41,4 +41,4 @@ def _remove_staged(root_fd: int, journal: Journal, index: int, operation: Operat
 def _remove_in(directory_fd: int, journal: Journal, index: int) -> None:
     for name in (journal.part(index), journal.temporary(index)):
         with suppress(FileNotFoundError):
-            journal.steps.remove_leftover((directory_fd, name))
+            remove_stage(journal.steps, (directory_fd, name))

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bbox_server.domain.plan import Operation, OperationKind, PresentKind
-from bbox_server.infra.workspace.beneath import open_file, parent_of
+from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS, open_file, parent_of
 from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_record import Commit, Staged
-from bbox_server.infra.workspace.flush_steps import Place
+from bbox_server.infra.workspace.flush_steps import Place, Steps
 from bbox_server.infra.workspace.metadata import (
+    PERMISSIONS,
     Metadata,
     current_umask,
     metadata_of,
@@ -21,7 +22,40 @@ from bbox_server.infra.workspace.metadata import (
 from bbox_server.infra.workspace.present import existing_parent
 
 _CHUNK_BYTES: Final = 4 << 20
-STAGED_KINDS: Final = frozenset({OperationKind.WRITE, OperationKind.SYMLINK})
+
+
+def is_staged(operation: Operation) -> bool:
+    """Whether an operation is prepared beside its target.
+
+    A directory is, where it takes the place of something else, so that one exchange does it.
+    """
+    if operation.kind is OperationKind.MAKE_DIRECTORY:
+        return operation.expected.kind is not PresentKind.ABSENT
+    return operation.kind in {OperationKind.WRITE, OperationKind.SYMLINK}
+
+
+def directory_mode(operation: Operation) -> int:
+    """The mode of a new directory, before the umask; its owner can always use it."""
+    return 0o777 if operation.mode is None else (operation.mode & PERMISSIONS) | 0o700
+
+
+def own_new_directory(steps: Steps, place: Place) -> None:
+    """As root, give a directory of ours to the owner of the directory that it is in."""
+    owner = owner_of_new(place[0])
+    fd = os.open(place[1], DIRECTORY_FLAGS, dir_fd=place[0])
+    try:
+        if owner is not None and os.fstat(fd).st_uid == os.geteuid():
+            steps.own_directory(fd, Metadata(owner=owner))
+    finally:
+        os.close(fd)
+
+
+def remove_stage(steps: Steps, place: Place) -> None:
+    """Remove something staged, whatever it is."""
+    try:
+        steps.remove_leftover(place)
+    except IsADirectoryError:
+        steps.remove_leftover_directory(place)
 
 
 @dataclass(kw_only=True)
@@ -39,14 +73,21 @@ class Staging:
     _file_systems: dict[int, int] = field(default_factory=dict)
 
     def stage(self, index: int, operation: Operation, content: bytes) -> None:
-        """Stage a file with a content, or a link. A failure is kept as the operation's own."""
+        """Stage a file with a content, a link or a directory.
+
+        A failure is kept as the operation's own.
+        """
         with self._beside(index, operation) as directory_fd:
-            if operation.kind is OperationKind.SYMLINK:
-                part = (directory_fd, self.journal.part(index))
-                self.journal.steps.stage_link(part, operation.link_target or "")
-            else:
-                metadata = self._metadata(operation, directory_fd)
-                self._write_part(index, directory_fd, content, metadata)
+            part = (directory_fd, self.journal.part(index))
+            match operation.kind:
+                case OperationKind.SYMLINK:
+                    self.journal.steps.stage_link(part, operation.link_target or "")
+                case OperationKind.MAKE_DIRECTORY:
+                    self.journal.steps.stage_directory(part, directory_mode(operation))
+                    own_new_directory(self.journal.steps, part)
+                case _:
+                    metadata = self._metadata(operation, directory_fd)
+                    self._write_part(index, directory_fd, content, metadata)
 
     def stage_original(self, index: int, operation: Operation, kept: Place) -> None:
         """Stage what an earlier flush took out, with all that it had beside its content."""
@@ -94,7 +135,7 @@ class Staging:
     def _clear(self, index: int, directory_fd: int) -> None:
         for name in (self.journal.part(index), self.journal.temporary(index)):
             with suppress(OSError):
-                self.journal.steps.remove_leftover((directory_fd, name))
+                remove_stage(self.journal.steps, (directory_fd, name))
 
     def _write_part(
         self, index: int, directory_fd: int, content: bytes, metadata: Metadata

@@ -39,6 +39,7 @@ class FaultPoint(StrEnum):
     PART_WRITTEN = "partWritten"
     PART_DRESSED = "partDressed"
     LINK_STAGED = "linkStaged"
+    DIRECTORY_STAGED = "directoryStaged"
     STAGED = "staged"
     STAGES_SYNCED = "stagesSynced"
     CREATED = "created"
@@ -54,6 +55,7 @@ class FaultPoint(StrEnum):
     MODE_CHANGED = "modeChanged"
     OUTCOME_LOGGED = "outcomeLogged"
     LEFTOVER_REMOVED = "leftoverRemoved"
+    LEFTOVER_DIRECTORY_REMOVED = "leftoverDirectoryRemoved"
     APPLIED_SYNCED = "appliedSynced"
     JOURNAL_REMOVED = "journalRemoved"
 
@@ -134,6 +136,11 @@ class Steps:
         with self._step(FaultPoint.LINK_STAGED):
             os.symlink(os.fsencode(target), place[1], dir_fd=place[0])
 
+    def stage_directory(self, place: Place, mode: int) -> None:
+        """Make a staged directory, which will take a file's place."""
+        with self._step(FaultPoint.DIRECTORY_STAGED):
+            os.mkdir(place[1], mode, dir_fd=place[0])
+
     def stage(self, part: Place, temporary: Place) -> None:
         """Give a complete staged file the name that only complete ones have."""
         with self._step(FaultPoint.STAGED):
@@ -203,6 +210,11 @@ class Steps:
         """Remove what was staged, or copied, and is of no use any more."""
         with self._step(FaultPoint.LEFTOVER_REMOVED):
             os.unlink(place[1], dir_fd=place[0])
+
+    def remove_leftover_directory(self, place: Place) -> None:
+        """Remove an empty directory that was staged, or that was swapped out."""
+        with self._step(FaultPoint.LEFTOVER_DIRECTORY_REMOVED):
+            os.rmdir(place[1], dir_fd=place[0])
 
     def sync_applied(self, fd: int) -> None:
         """Bring a file system's applied operations to the disk."""

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The inverse of a flush: another flush, whose contents are what the first one replaced."""
 
-import os
-import stat
 from dataclasses import dataclass, replace
 
 from bbox_server.domain.flush import FlushKind, PathResult, ResultKind
@@ -47,18 +45,24 @@ def invert(journal: Journal, intent: Intent, outcomes: dict[int, PathResult]) ->
 
 def _invert(operation: Operation, journal: Journal, index: int) -> Operation:
     bare = replace(operation, content=None, link_target=None, mode=None, needs=None, merged=False)
-    match operation.kind:
-        case OperationKind.MAKE_DIRECTORY:
-            now = Present(kind=PresentKind.DIRECTORY)
-            return replace(bare, kind=OperationKind.REMOVE_DIRECTORY, expected=now)
-        case OperationKind.REMOVE_DIRECTORY:
+    if operation.kind is OperationKind.CHANGE_MODE:
+        now = replace(operation.expected, mode=operation.mode or 0)
+        return replace(bare, expected=now, mode=operation.expected.mode & 0o777)
+    restored = replace(bare, expected=_written(operation))
+    original = present_at(*journal.old(index))
+    match original.kind:
+        case PresentKind.FILE:
+            return replace(restored, kind=OperationKind.WRITE, content=original.digest)
+        case PresentKind.SYMLINK:
+            target = original.link_target
+            return replace(restored, kind=OperationKind.SYMLINK, link_target=target)
+        case _ if operation.expected.kind is PresentKind.DIRECTORY:
             mode = operation.expected.mode
-            return replace(bare, kind=OperationKind.MAKE_DIRECTORY, expected=ABSENT, mode=mode)
-        case OperationKind.CHANGE_MODE:
-            now = replace(operation.expected, mode=operation.mode or 0)
-            return replace(bare, expected=now, mode=operation.expected.mode & 0o777)
-        case OperationKind.WRITE | OperationKind.SYMLINK | OperationKind.DELETE:
-            return _restore(bare, _written(operation), journal.old(index))
+            return replace(restored, kind=OperationKind.MAKE_DIRECTORY, mode=mode)
+        case _:
+            is_directory = restored.expected.kind is PresentKind.DIRECTORY
+            remove, delete = OperationKind.REMOVE_DIRECTORY, OperationKind.DELETE
+            return replace(restored, kind=remove if is_directory else delete)
 
 
 def _written(operation: Operation) -> Present:
@@ -67,20 +71,7 @@ def _written(operation: Operation) -> Present:
             return Present(kind=PresentKind.FILE, digest=operation.content)
         case OperationKind.SYMLINK:
             return Present(kind=PresentKind.SYMLINK, link_target=operation.link_target)
+        case OperationKind.MAKE_DIRECTORY:
+            return Present(kind=PresentKind.DIRECTORY)
         case _:
             return ABSENT
-
-
-def _restore(bare: Operation, expected: Present, old: Place) -> Operation:
-    original = present_at(*old)
-    operation = replace(bare, expected=expected)
-    match original.kind:
-        case PresentKind.FILE:
-            status = os.stat(old[1], dir_fd=old[0], follow_symlinks=False)
-            mode = stat.S_IMODE(status.st_mode) & 0o777
-            return replace(operation, kind=OperationKind.WRITE, content=original.digest, mode=mode)
-        case PresentKind.SYMLINK:
-            target = original.link_target
-            return replace(operation, kind=OperationKind.SYMLINK, link_target=target)
-        case _:
-            return replace(operation, kind=OperationKind.DELETE)

@@ -28,7 +28,7 @@ from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_lock import locked
 from bbox_server.infra.workspace.flush_record import Intent
 from bbox_server.infra.workspace.flush_rollback import roll_back
-from bbox_server.infra.workspace.flush_staging import Staging
+from bbox_server.infra.workspace.flush_staging import Staging, is_staged
 from bbox_server.infra.workspace.flush_steps import Faults, NoFaults, Steps
 from bbox_server.infra.workspace.flush_store import FlushStore
 from bbox_server.infra.workspace.flush_undo import invert
@@ -123,10 +123,10 @@ class DiskFlusher(Flusher):
                 staging = Staging(root_fd=root_fd, journal=journal)
                 try:
                     for index, operation in enumerate(inverse.intent.operations):
-                        if operation.kind is OperationKind.SYMLINK:
-                            staging.stage(index, operation, b"")
-                        elif index in inverse.originals:
+                        if index in inverse.originals:
                             staging.stage_original(index, operation, inverse.originals[index])
+                        elif is_staged(operation):
+                            staging.stage(index, operation, b"")
                     results = _finish(staging, inverse.intent)
                 except BaseException:
                     self._give_up(root_fd, journal, inverse.intent)
@@ -202,9 +202,10 @@ class DiskFlusher(Flusher):
 async def _stage(
     staging: Staging, index: int, operation: Operation, contents: ContentSource
 ) -> None:
-    if operation.kind is OperationKind.SYMLINK:
-        await _uninterrupted(lambda: staging.stage(index, operation, b""))
+    if not is_staged(operation):
+        return
     if operation.kind is not OperationKind.WRITE:
+        await _uninterrupted(lambda: staging.stage(index, operation, b""))
         return
     try:
         content = await contents.read(operation)

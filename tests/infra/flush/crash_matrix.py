@@ -40,6 +40,13 @@ class Scenario(StrEnum):
     FORWARD = "recovery that goes forward"
 
 
+# What the user saves before a step, by how often it was reached.
+RACES = {
+    (FaultPoint.EXCHANGED, 0): "becomes-directory",
+    (FaultPoint.EXCHANGED, 1): "d/plain",
+    (FaultPoint.MOVED_ASIDE, 1): "deleted",
+}
+
 # Where the first crash is in the scenarios that kill a recovery.
 CRASH = {
     Scenario.BACK: (FaultPoint.STAGES_SYNCED, 1),
@@ -60,12 +67,9 @@ class Killer(Faults):
 
     @override
     def before(self, point: FaultPoint) -> None:
-        if not self.races or self.counts[point]:
-            return
-        if point is FaultPoint.EXCHANGED:
-            edit(self.ground, "d/plain")
-        if point is FaultPoint.MOVED_ASIDE:
-            edit(self.ground, "becomes-directory")
+        name = RACES.get((point, self.counts[point])) if self.races else None
+        if name is not None:
+            edit(self.ground, name)
 
     @override
     def after(self, point: FaultPoint) -> None:
@@ -177,7 +181,7 @@ class Matrix:
         """The user's edits are there; every other path is as before or as wanted."""
         before, final, now = states
         self.endings["edited"] += 1
-        edited = {"d/plain", "d/tool", "becomes-directory", "becomes-directory/child"}
+        edited = {"d/plain", "d/tool", "deleted", "becomes-directory", "becomes-directory/child"}
         for path in (before.keys() | now.keys() | final.keys()) - edited:
             if now.get(path) not in {before.get(path), final.get(path)}:
                 self.problems.append(f"{name}: {path} is {now.get(path)}")
