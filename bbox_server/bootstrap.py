@@ -121,9 +121,12 @@ class Composition:
     @cached_property
     def images(self) -> ImageStore:
         """Root filesystems."""
+        from bbox_server.infra.images.squashfs import SquashfsWriter
         from bbox_server.infra.images.store import SquashfsImageStore
 
-        return SquashfsImageStore(root=self.directories.cache / "images")
+        return SquashfsImageStore(
+            root=self.directories.cache / "images", writer=SquashfsWriter(user=self.user)
+        )
 
     @cached_property
     def snapshots(self) -> Snapshots:

@@ -80,8 +80,8 @@ def test_without_a_terminal_the_session_waits_and_scripts_decide(bbox: Bbox, pro
     ran = bbox.run("codex", "--", "exec", PROMPT, cwd=project)
     assert ran.code == 0, ran.error
     assert "bbox review" in ran.error
-    status = _git_status(project)
-    assert status == ""  # nothing reaches the workspace before it is accepted
+    assert _git_status(project) == ""  # nothing reaches the workspace before it is accepted
+    assert "BBOX off" in bbox.run("logs", "--console", cwd=project).out  # stopped, not killed
 
     decided = bbox.run(
         "review", "--accept", "src/tally/money.py#1", "--accept", "tests/test_money.py",

@@ -29,7 +29,7 @@ report_oom() {
 
 # What the first command need not wait for.
 settle() {
-  settled=yes
+  patience=
   report_oom &
   while read -r module condition; do
     [ "$condition" != late ] || insmod "/lib/modules/$module.ko" || warn "module $module"
@@ -75,11 +75,12 @@ find_port bbox.ssh
 shell_port=$port
 find_port bbox.ctl
 exec 3<>"$port"
-settled=
+patience='-t 2'
 while :; do
-  if read -r ${settled:--t 2} verb nonce argument <&3; then
+  # shellcheck disable=SC2086 # an option and its value, or nothing
+  if read -r $patience verb nonce argument <&3; then
     obey "$verb" "$nonce" "$argument"
-  elif [ -z "$settled" ]; then
+  elif [ -n "$patience" ]; then
     settle
   else
     sleep 0.2 # no host on the other end: the port says end-of-file at once
