@@ -77,7 +77,7 @@ find_port bbox.ctl
 exec 3<>"$port"
 patience='-t 2'
 while :; do
-  # shellcheck disable=SC2086 # an option and its value, or nothing
+  # shellcheck disable=SC2086,SC2229 # an option and its value, or nothing
   if read -r $patience verb nonce argument <&3; then
     obey "$verb" "$nonce" "$argument"
   elif [ -n "$patience" ]; then
