@@ -61,6 +61,8 @@ class Flow:
         self._expected = (syn.sequence + 1) & MASK
         self._sending = SendQueue(context.budget)
         self._sending.accept(options)
+        # Whole segments, so that none goes out with a few bytes.
+        self._read_bytes = options.mss * max(1, _READ_BYTES // options.mss)
         self._writer = SegmentWriter(
             context.guest_mac, spec.key[1], syn.destination_port, syn.source_port
         )
@@ -210,7 +212,7 @@ class Flow:
 
     def _pump(self) -> None:
         for _ in range(_READS_AT_ONCE):
-            limit = min(self._sending.space(), self._wire.data_room(), _READ_BYTES)
+            limit = min(self._sending.space(), self._wire.data_room(), self._read_bytes)
             if self._upstream is None or limit <= 0:
                 self._hold_upstream()
                 return
