@@ -115,8 +115,20 @@ class PrepareRun:
             credentials=_proxy_spec(served, placeholder, directories),
             trusted_certificates=self.trusted_certificates,
         )
+        self._tell(launch, agent, served)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
+
+    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
+        """What a user must know before the agent starts."""
+        if agent is not None and agent.unattended:
+            self.progress.noted(
+                f"{agent.name} works without asking and without a sandbox of its own: "
+                "the microVM is its sandbox"
+            )
+        providers = ", ".join(one.route.provider for one in served)
+        keys = f"; the key for {providers} stays on this host" if served else ""
+        self.progress.noted(f"Network: {launch.policy.profile}{keys}")
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:

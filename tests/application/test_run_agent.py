@@ -40,6 +40,7 @@ from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.vm import FakeVmBackend
 
 KEY = "sk-real-key-of-the-host"
+WORKSPACE = HostPath("/home/user/project")
 
 
 class NoPackageHosts(PackageHosts):
@@ -65,7 +66,11 @@ class House:
     root: Path
     terminal: FakeTerminal = field(default_factory=FakeTerminal)
     store: MemorySessionStore = field(default_factory=MemorySessionStore)
-    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    snapshots: MemorySnapshots = field(
+        default_factory=lambda: MemorySnapshots(
+            workspaces={WORKSPACE: {PurePosixPath("a.txt"): b"1", PurePosixPath("a.log"): b"2"}}
+        )
+    )
     images: FakeImageStore = field(default_factory=FakeImageStore)
     backend: FakeVmBackend = field(default_factory=FakeVmBackend)
     proxy: FakeCredentialProxy = field(default_factory=FakeCredentialProxy)
@@ -140,7 +145,7 @@ def a_request(**changes: object) -> RunRequest:
         "image": "",
         "program": None,
         "arguments": ("--fast",),
-        "workspace": HostPath("/home/user/project"),
+        "workspace": WORKSPACE,
         "environ": {"OPENAI_API_KEY": KEY, "TERM": "xterm", "HOME": "/home/user"},
     }
     return RunRequest(**{**fields, **changes})  # type: ignore[arg-type]  # the tests' own names
@@ -164,7 +169,7 @@ async def test_a_run_without_changes_is_done_and_holds_nothing(house: House) -> 
     house.overlay.agent = {}
     await house.run(a_request())
     assert house.store.states[-1] is SessionState.DONE
-    assert house.snapshots.holds == {}
+    assert house.snapshots.held == {}
 
 
 async def test_a_terminal_gets_filtered_output_and_a_pipe_gets_it_raw(house: House) -> None:
@@ -214,18 +219,15 @@ async def test_an_unknown_agent_leaves_no_session(house: House) -> None:
 
 
 async def test_a_failed_snapshot_is_the_failure_of_the_session(house: House) -> None:
-    house.snapshots.failure = BboxError(
-        ErrorCode.SNAPSHOT_LIMIT, cause="too many files", remediation="Exclude some."
-    )
     with pytest.raises(ExceptionGroup) as raised:
-        await house.run(a_request())
+        await house.run(a_request(workspace=HostPath("/nowhere")))
     found = first_error(raised.value)
     assert found is not None
-    assert found.code is ErrorCode.SNAPSHOT_LIMIT
+    assert found.code is ErrorCode.WORKSPACE_INVALID
     record = next(iter(house.store.records.values()))
     assert record.state is SessionState.FAILED
     assert record.failure is not None
-    assert record.failure.cause == "too many files"
+    assert record.failure.cause == found.cause
 
 
 async def test_a_guest_that_is_lost_goes_to_review(house: House) -> None:
@@ -289,11 +291,11 @@ async def test_what_the_user_asks_for_wins_over_the_agents_wishes(house: House) 
     wish = ResourceRequest(cpus=2, memory_mib=512, tmp_size_mib=64)
     rule = parse_host_rule("example.org:8443")
     await house.run(
-        a_request(resources=wish, excludes=("*.log",), allow_hosts=(rule,), program="sh")
+        a_request(resources=wish, excludes=("a.log",), allow_hosts=(rule,), program="sh")
     )
     resources = house.backend.started[0].spec.resources
     assert (resources.cpus, resources.memory_mib, resources.tmp_size_mib) == (2, 512, 64)
-    assert house.snapshots.taken[0][1] == ("*.log",)
+    assert list(house.snapshots.generations.values()) == [{PurePosixPath("a.txt"): b"1"}]
     assert house.relay.running[0].policy.decide("example.org", 8443).reason is None
     assert house.shells.shells[0].processes[0].command.argv == ("sh", "--fast")
 
