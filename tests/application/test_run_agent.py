@@ -82,6 +82,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    certificates: bytes = b""
 
     async def run(self, request: RunRequest) -> RunOutcome:
         self.store.root = str(self.root)
@@ -114,7 +115,7 @@ class House:
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,
-                trusted_certificates=b"",
+                trusted_certificates=self.certificates,
             ),
             sandbox=RunSandbox(
                 relay=self.relay,
@@ -298,6 +299,32 @@ async def test_what_the_user_asks_for_wins_over_the_agents_wishes(house: House) 
     assert list(house.snapshots.generations.values()) == [{PurePosixPath("a.txt"): b"1"}]
     assert house.relay.running[0].policy.decide("example.org", 8443).reason is None
     assert house.shells.shells[0].processes[0].command.argv == ("sh", "--fast")
+
+
+async def test_variables_are_carried_by_pattern_and_keys_and_tokens_never(house: House) -> None:
+    house.agents.agents[0] = replace(house.agents.agents[0], env_forward=("AGENT_*", "OPENAI_*"))
+    environ = {
+        "AGENT_MODE": "fast",
+        "OPENAI_API_KEY": KEY,
+        "GH_TOKEN": "token",
+        "MINE": "1",
+        "OTHER": "2",
+        "BBOX_HOME": "/forged",
+        "BBOX_X.Y": "no name of a shell",
+    }
+    await house.run(a_request(environ=environ, env_forward=("MINE", "GH_*", "BBOX_*")))
+    env = house.shells.shells[0].processes[0].command.env
+    assert (env["AGENT_MODE"], env["MINE"]) == ("fast", "1")
+    assert env["BBOX_HOME"] == "/home/sandbox"
+    assert not {"OPENAI_API_KEY", "GH_TOKEN", "OTHER", "BBOX_X.Y"} & env.keys()
+
+
+async def test_the_hosts_certificates_are_trusted_where_there_are_some(house: House) -> None:
+    house.certificates = b"-----BEGIN CERTIFICATE-----"
+    await house.run(a_request())
+    env = house.shells.shells[0].processes[0].command.env
+    assert env["SSL_CERT_FILE"] == env["PIP_CERT"] == "/run/bbox/ca-certificates.crt"
+    assert house.backend.started[0].spec.guest.trusted_certificates == house.certificates
 
 
 async def test_every_phase_that_starts_is_finished(house: House) -> None:
