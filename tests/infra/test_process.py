@@ -236,7 +236,7 @@ def test_run_blocking_ends_a_child_that_takes_too_long() -> None:
     ("uid", "gid", "environment", "expected"),
     [
         (1000, 1000, {"SUDO_UID": "5"}, (1000, 1000)),
-        (1000, 0, {}, (1000, 1000)),
+        (1000, 0, {}, (1000, 0)),
         (0, 0, {}, (64998, 64998)),
         (0, 0, {"SUDO_UID": "1001", "SUDO_GID": "1002"}, (1001, 1002)),
         (0, 0, {"SUDO_UID": "0", "SUDO_GID": "0"}, (64998, 64998)),
