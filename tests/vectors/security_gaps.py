@@ -3,6 +3,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.domain.change import Tier
+from bbox_server.domain.environment import effective_patterns
 from bbox_server.domain.excludes import is_secret
 from bbox_server.domain.sensitive import classify, git_directories
 from tests.vectors.case import Case, UnknownKindError
@@ -19,6 +20,8 @@ def answer(case: Case) -> object:
             return _answer_path(PurePosixPath(path))
         case {"path": path, "kind": str(kind)} if "host" in kind:
             return _answer_host(str(path), kind, case)
+        case {"builtin_env_forward": built_in, "global_env_forward": user}:
+            return (list(effective_patterns(built_in, user, case.input["workspace_env_forward"])),)
         case _:
             raise UnknownKindError
 
