@@ -68,6 +68,7 @@ class Staging:
 
     root_fd: int
     journal: Journal
+    umask: int = field(default_factory=current_umask)
     _staged: dict[int, Staged] = field(default_factory=dict)
     _failed: dict[int, str] = field(default_factory=dict)
     _file_systems: dict[int, int] = field(default_factory=dict)
@@ -161,7 +162,7 @@ class Staging:
 
     def _metadata(self, operation: Operation, directory_fd: int) -> Metadata:
         if operation.expected.kind is not PresentKind.FILE:
-            mode = (0o666 if operation.mode is None else operation.mode) & ~current_umask()
+            mode = (0o666 if operation.mode is None else operation.mode) & ~self.umask
             return Metadata(owner=owner_of_new(directory_fd), mode=mode | 0o600)
         with parent_of(self.root_fd, operation.path) as (parent_fd, name):
             fd = open_file(parent_fd, name)
