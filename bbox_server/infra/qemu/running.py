@@ -57,6 +57,20 @@ class QemuVm(RunningVm):
         self._is_off = False
         self._exit: VmExit | None = None
 
+    async def until_answered(self) -> None:
+        """Wait for the guest's first answer on its control port, to the RESET of power-on.
+
+        Raises:
+            BboxError: boot.timeout, boot.failed, share.failed.
+        """
+        control = self._ports.control
+        control.on_answer = self._machine.console.changed.set
+        await self._machine.until(
+            lambda: control.has_answered,
+            "did not answer on its control port",
+            self._deadlines.channel_s,
+        )
+
     @override
     async def open_shell_channel(self) -> OwnedFd:
         request = self._ports.request_channel()
