@@ -50,7 +50,21 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
         console.note("\n".join(("Timing summary:", *log.timings())))
     if values.trace:
         console.note(f"Trace output: {log.export(outcome.session)}")
+    if values.json:
+        _say_outcome(outcome, console)
     return exit_code(outcome.exit) or code
+
+
+def _say_outcome(outcome: RunOutcome, console: Console) -> None:
+    from bbox_server.wire.session import OutcomeMessage, exit_message
+
+    message = OutcomeMessage(
+        session=outcome.session,
+        exit=exit_message(outcome.exit),
+        changes=len(outcome.changes.flushable),
+        withheld=len(outcome.changes.withheld),
+    )
+    console.say(message.to_json())
 
 
 def exit_code(status: ExitStatus) -> int:
