@@ -37,6 +37,11 @@ class Terminal:
         self._seen = 0
 
     @property
+    def raw(self) -> bytes:
+        """All output so far, as it came."""
+        return self._raw
+
+    @property
     def screen(self) -> str:
         """All output so far, without escape sequences."""
         return ESCAPES.sub("", self._raw.decode(errors="replace"))
@@ -112,13 +117,20 @@ class Bbox:
 
     def start(self, *words: str, cwd: Path) -> "subprocess.Popen[bytes]":
         """Start without a terminal; the caller ends it."""
+        return self._start(words, cwd, subprocess.STDOUT)
+
+    def start_apart(self, *words: str, cwd: Path) -> "subprocess.Popen[bytes]":
+        """The same, with a pipe of its own for the errors."""
+        return self._start(words, cwd, subprocess.PIPE)
+
+    def _start(self, words: tuple[str, ...], cwd: Path, errors: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
             [BBOX, *words],
             cwd=cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
         )
 
     @contextmanager
@@ -127,13 +139,13 @@ class Bbox:
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
         process = subprocess.Popen(
-            [BBOX, *words],
+            # as its controlling terminal: the kernel tells a new size to who has it
+            ["setsid", "--ctty", BBOX, *words],
             cwd=cwd,
             env={**self.env, "TERM": "xterm-256color"},
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            start_new_session=True,
         )
         os.close(slave)
         try:
