@@ -80,6 +80,7 @@ def hidden(repository: Repository, lines: list[str]) -> set[str]:
     }
 
 
+@pytest.mark.timeout(120)
 @settings(max_examples=400, deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=5))
 def test_patterns_mean_what_they_mean_to_git(repository: Repository, lines: list[str]) -> None:

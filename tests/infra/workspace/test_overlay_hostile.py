@@ -154,6 +154,7 @@ async def test_privilege_bits_are_not_listed(ground: Ground) -> None:
     assert change.agent.mode == 0o755
 
 
+@pytest.mark.timeout(90)
 async def test_3000_directories_in_one_another_end_the_walk_early(ground: Ground) -> None:
     overlay = await ground.overlay()
     fd = os.open(ground.u, os.O_RDONLY)

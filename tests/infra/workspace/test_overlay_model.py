@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -154,7 +155,8 @@ async def listed(ground: Ground, base: Tree, agent: Tree, choose: st.DataObject)
         found.close()
 
 
-@settings(max_examples=200, deadline=None)
+@pytest.mark.timeout(120)
+@settings(max_examples=120, deadline=None)
 @given(pairs(), st.data())
 def test_the_list_says_how_the_agent_s_tree_differs(
     trees: tuple[Tree, Tree], choose: st.DataObject
