@@ -260,7 +260,8 @@ async def test_guest_root_has_all_capabilities_and_no_way_into_the_generation(
 ) -> None:
     text = await output(
         guest_root,
-        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /proc/self/oom_score_adj; touch /usr/installed && echo installed;"
+        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /proc/self/oom_score_adj;"
+        "touch /usr/installed && echo installed;"
         "mkdir /tmp/lo && mount -t virtiofs lo /tmp/lo && cat /tmp/lo/src/main.py;"
         "touch /tmp/lo/x || echo refused; chown 0:0 /tmp/lo/README.md || echo refused;"
         "touch /workspace/by-root || echo unmapped; setpriv --dump >/dev/null; true",
