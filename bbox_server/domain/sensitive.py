@@ -187,7 +187,8 @@ def fold(name: str) -> str:
     if not name.isascii():
         kept = "".join(char for char in name if char not in _IGNORABLE)
         name = unicodedata.normalize("NFC", unicodedata.normalize("NFD", kept).casefold())
-    return name.lower().partition(":")[0].rstrip(". ") or name
+    lowered = name.lower()
+    return lowered.partition(":")[0].rstrip(". ") or lowered
 
 
 def folded_parts(path: WorkspacePath) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 from pathlib import PurePosixPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bbox_server.domain.change import Tier
@@ -108,6 +108,7 @@ def test_parts_of_a_repository_are_no_repository() -> None:
     assert git_directories(paths) == frozenset()
 
 
+@example(":A")
 @given(st.text(max_size=12))
 def test_folding_is_stable(name: str) -> None:
     assert fold(fold(name)) == fold(name)

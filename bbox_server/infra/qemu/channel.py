@@ -34,7 +34,10 @@ class ChannelRequest:
         tail = b""
         while not tail.endswith(ready):
             tail = (tail + await self._receive())[-len(ready) :]
-        self._connection.send(f"\nBBOX-GO {self._nonce}\n".encode())
+        try:
+            self._connection.send(f"\nBBOX-GO {self._nonce}\n".encode())
+        except ConnectionError as error:
+            raise lost_guest("The shell port was closed.") from error
         return OwnedFd(self._connection.detach())
 
     def close(self) -> None:

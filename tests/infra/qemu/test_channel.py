@@ -66,6 +66,16 @@ async def test_a_guest_that_closes_the_port_is_lost(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.GUEST_LOST
 
 
+async def test_a_guest_that_closes_the_port_before_go_is_lost(tmp_path: Path) -> None:
+    def guest(port: socket.socket, nonce: bytes) -> None:
+        port.send(b"\nBBOX-READY " + nonce + b"\n")
+        port.close()
+
+    with pytest.raises(BboxError) as caught:
+        await opened(tmp_path, guest)
+    assert caught.value.code is ErrorCode.GUEST_LOST
+
+
 async def test_a_path_may_be_longer_than_a_socket_address(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100) / ("e" * 100)
     deep.mkdir(parents=True)
