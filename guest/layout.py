@@ -37,6 +37,7 @@ SERIES: Final = (
     "libwrap0",
     "libzstd1",
     "linux-image-amd64",
+    "openssh-client",  # has the licence text of openssh-server
     "openssh-server",
     "util-linux",
     "zlib1g",
@@ -117,8 +118,9 @@ def wanted_file(path: str) -> bool:
 
 
 def is_copyright(path: str) -> bool:
-    """Whether it is the licence text of a package."""
-    return path.startswith("usr/share/doc/") and path.endswith("/copyright")
+    """Whether it is the licence text of a package, or a link to where another's documents are."""
+    place = path.removeprefix("usr/share/doc/")
+    return place != path and (place.endswith("/copyright") or "/" not in place)
 
 
 def build_initramfs(parts: Parts) -> bytes:

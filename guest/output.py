@@ -83,13 +83,13 @@ def _build_into(directory: Path, packages: list[FetchedPackage], digest: str) ->
     built = {"vmlinux": kernel.vmlinux, "initramfs": build_initramfs(parts)}
     for name, content in built.items():
         _write(directory / name, content)
-    copyrights_written = _write_copyrights(directory / "copyright", files, packages)
+    places = _write_copyrights(directory / "copyright", files, packages)
     manifest = {
         "digest": digest,
         "kernel": kernel.release,
         "modules": list(kernel.modules),
         "files": {name: _describe(content) for name, content in built.items()},
-        "packages": [_describe_package(package, copyrights_written) for package in packages],
+        "packages": [_describe_package(package, places) for package in packages],
     }
     _write(directory / "manifest.json", json.dumps(manifest, indent=1).encode() + b"\n")
 
@@ -126,7 +126,7 @@ def _describe(content: bytes) -> dict[str, object]:
     return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _describe_package(package: FetchedPackage, copyrights: set[str]) -> dict[str, object]:
+def _describe_package(package: FetchedPackage, copyrights: Mapping[str, str]) -> dict[str, object]:
     pin = package.pin
     return {
         "package": pin.package,
@@ -134,21 +134,24 @@ def _describe_package(package: FetchedPackage, copyrights: set[str]) -> dict[str
         "architecture": pin.architecture,
         "sha256": pin.sha256,
         "pinned": package.pinned,
-        "copyright": f"copyright/{pin.package}" if pin.package in copyrights else None,
+        "copyright": copyrights.get(pin.package),
     }
 
 
 def _write_copyrights(
     directory: Path, files: Mapping[str, Member], packages: Iterable[FetchedPackage]
-) -> set[str]:
+) -> dict[str, str]:
+    """Write the licence texts; returns where each package's is, relative to the build."""
     directory.mkdir(mode=0o755)
-    written = set()
+    places = {}
     for package in (fetched.pin.package for fetched in packages):
-        member = files.get(f"usr/share/doc/{package}/copyright")
+        link = files.get(f"usr/share/doc/{package}")
+        holder = link.target if link is not None and link.target else package
+        member = files.get(f"usr/share/doc/{holder}/copyright")
         if member is not None and member.content:
-            _write(directory / package, member.content)
-            written.add(package)
-    return written
+            _write(directory / holder, member.content)
+            places[package] = f"{directory.name}/{holder}"
+    return places
 
 
 def _write(path: Path, content: bytes) -> None:

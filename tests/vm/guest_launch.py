@@ -38,6 +38,7 @@ class MachineSpec:
     memory_mib: int = 512
     machine: str = "microvm"
     with_shares: bool = True
+    with_9p: bool = False
     probe: bool = False
     time_ns: int | None = None
     prepare: Callable[[Path], object] = _nothing
@@ -167,6 +168,9 @@ def _qemu_argv(spec: MachineSpec, boot: BootFiles, directory: Path) -> list[str]
         *("-netdev", "user,id=n,restrict=on,net=192.168.127.0/24,host=192.168.127.1,ipv6=off"),
         *("-device", f"virtio-net-{bus},netdev=n" + (",romfile=" if bus == "pci" else "")),
     ]
+    if spec.with_9p:
+        argv += ["-fsdev", f"local,id=f,path={directory}/lo,security_model=none"]
+        argv += ["-device", f"virtio-9p-{bus},fsdev=f,mount_tag=workspace"]
     for tag in ("lo", "up") if spec.with_shares else ():
         argv += ["-chardev", f"socket,id=c{tag},path={directory}/{tag}.sock"]
         argv += ["-device", f"vhost-user-fs-{bus},chardev=c{tag},tag={tag}"]

@@ -82,6 +82,26 @@ def test_a_boot_without_the_workspace_fails(plain: MachineSpec) -> None:
         assert b"BBOX ready" not in machine.console
 
 
+def _ask_for_9p(directory: Path) -> None:
+    initramfs = directory / "initramfs"
+    virtiofs, plan9 = b"BBOX_SHARE=virtiofs\n", b"BBOX_SHARE=9p      \n"
+    initramfs.write_bytes(initramfs.read_bytes().replace(virtiofs, plan9))
+
+
+async def test_the_share_in_reserve_boots_too(plain: MachineSpec) -> None:
+    spec = replace(plain, with_shares=False, with_9p=True, tree={"a": b"A"}, prepare=_ask_for_9p)
+
+    with guest_machine(spec) as machine:
+        async with await machine.connect() as connection:
+            done = await connection.run(
+                "cat a; grep -c 'workspace 9p' /proc/mounts; ls /sys/module"
+            )
+
+    assert str(done.stdout).startswith("A1\n")
+    assert "virtiofs" not in str(done.stdout).split()
+    assert b"BBOX-WARN" not in machine.console
+
+
 def test_an_upper_share_without_its_directories_fails(plain: MachineSpec) -> None:
     spec = replace(plain, prepare=lambda directory: shutil.rmtree(directory / "up" / "u"))
 

@@ -107,6 +107,7 @@ def guest_packages(directory: Path) -> list[FetchedPackage]:
         "usr/share/doc/tools/copyright": b"BSD",
     }
     libraries: dict[str, bytes | str] = {
+        "usr/share/doc/libc6": "tools",
         f"{LIBRARY_DIRECTORY}/libc.so.6": elf_image("ld-linux-x86-64.so.2"),
         f"{LIBRARY_DIRECTORY}/ld-linux-x86-64.so.2": elf_image(),
         "lib64/ld-linux-x86-64.so.2": "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",

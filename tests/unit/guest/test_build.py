@@ -105,7 +105,7 @@ def test_the_manifest_tells_packages_and_sizes(tmp_path: Path) -> None:
     assert rows["tools"]["pinned"] is False
     assert rows["tools"]["version"] == "1.0"
     assert (directory / rows["tools"]["copyright"]).read_bytes() == b"BSD"
-    assert rows["libc6"]["copyright"] is None
+    assert rows["libc6"]["copyright"] == rows["tools"]["copyright"]
     assert manifest["kernel"] == "6.1"
     assert manifest["files"]["vmlinux"]["size"] == len(KERNEL)
 
