@@ -73,18 +73,32 @@ class RunSandbox:
         journal.enter(SessionState.STARTING)
         self.progress.started(Phase.START_VM, "Starting the microVM…")
         async with self._vm(launch, share, directories, journal) as (vm, identity):
-            async with self.shells.connect(await vm.open_shell_channel(), identity) as shell:
-                await self._write_files(shell, launch)
-                self.progress.finished(Phase.START_VM, "MicroVM is up")
-                journal.enter(SessionState.RUNNING)
-                self.progress.started(Phase.TERMINAL, "Running the agent")
-                status = _explained(await self._run(shell, launch, attach), vm)
-                journal.ended(status)
-                self.progress.finished(Phase.TERMINAL, "Agent has ended")
+            try:
+                status = await self._log_in(vm, identity, launch, journal, attach)
+            except asyncio.CancelledError:
+                # What the agent wrote last may be in the guest's memory alone.
+                await self._stop(vm)
+                raise
             journal.enter(SessionState.STOPPING)
-            self.progress.started(Phase.STOP, "Stopping the microVM…")
             await self._stop(vm)
-            self.progress.finished(Phase.STOP, "MicroVM stopped")
+        return status
+
+    async def _log_in(
+        self,
+        vm: RunningVm,
+        identity: ShellIdentity,
+        launch: Launch,
+        journal: SessionJournal,
+        attach: AttachTerminal,
+    ) -> ExitStatus:
+        async with self.shells.connect(await vm.open_shell_channel(), identity) as shell:
+            await self._write_files(shell, launch)
+            self.progress.finished(Phase.START_VM, "MicroVM is up")
+            journal.enter(SessionState.RUNNING)
+            self.progress.started(Phase.TERMINAL, "Running the agent")
+            status = _explained(await self._run(shell, launch, attach), vm)
+            journal.ended(status)
+            self.progress.finished(Phase.TERMINAL, "Agent has ended")
         return status
 
     @asynccontextmanager
@@ -176,8 +190,10 @@ class RunSandbox:
             return await attach(process)
 
     async def _stop(self, vm: RunningVm) -> None:
+        self.progress.started(Phase.STOP, "Stopping the microVM…")
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await vm.stop(StopMode.GRACEFUL)
+        self.progress.finished(Phase.STOP, "MicroVM stopped")
 
 
 def _explained(status: ExitStatus, vm: RunningVm) -> ExitStatus:

@@ -23,6 +23,7 @@ from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import EventKind, ExitStatus, SessionState
 from bbox_server.domain.terminal import TerminalSize
+from bbox_server.domain.vm import VmEnd
 from bbox_server.domain.workspace import Digest, HostPath
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
@@ -261,7 +262,7 @@ async def test_a_cancelled_run_goes_to_review_and_ends_its_vm(house: House) -> N
         await running.wait()
         run.cancel()
     assert house.store.states[-1] is SessionState.REVIEWING
-    await house.backend.started[0].wait()
+    assert (await house.backend.started[0].wait()).end is VmEnd.POWERED_OFF
 
 
 async def test_an_agent_that_ran_out_of_memory_is_told_so(house: House) -> None:

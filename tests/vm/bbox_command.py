@@ -72,6 +72,12 @@ class Terminal:
         """The terminal's modes (termios)."""
         return termios.tcgetattr(self._master)
 
+    def hang_up(self) -> None:
+        """Close the window: the kernel sends SIGHUP, and the terminal is no more."""
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
     def wait(self, timeout_s: float = 60) -> int:
         """Read to the end; returns the exit code."""
         deadline = time.monotonic() + timeout_s
@@ -148,13 +154,14 @@ class Bbox:
             stderr=slave,
         )
         os.close(slave)
+        terminal = Terminal(process, master)
         try:
-            yield Terminal(process, master)
+            yield terminal
         finally:
             if process.poll() is None:
                 process.terminate()
                 process.wait(timeout=30)
-            os.close(master)
+            terminal.hang_up()
 
     def sessions(self, cwd: Path) -> list[dict[str, Any]]:
         """All sessions, newest first."""

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -17,6 +18,8 @@ from typing_extensions import override
 from bbox_server.domain.terminal import OutputStream, TerminalSize, UserTerminal
 
 INPUT_CHUNK: Final = 65536
+# The window is closed; `head` has its lines.
+NOBODY_READS: Final = frozenset({errno.EIO, errno.EPIPE})
 # A descriptor that polls writable takes this much without blocking (pipe(7), PIPE_BUF).
 OUTPUT_CHUNK: Final = 4096
 # Leave the alternate screen, show the cursor, end bracketed paste, mouse reports, focus reports
@@ -61,7 +64,8 @@ class LocalTerminal(UserTerminal):
             loop.remove_signal_handler(signal.SIGWINCH)
             with contextlib.suppress(OSError):
                 os.write(self._output, RESET)
-            termios.tcsetattr(self._input, termios.TCSANOW, before)
+            with contextlib.suppress(termios.error):  # a closed window has nothing to restore
+                termios.tcsetattr(self._input, termios.TCSANOW, before)
 
     @override
     async def read(self) -> bytes:
@@ -78,7 +82,12 @@ class LocalTerminal(UserTerminal):
         view = memoryview(data)
         while view:
             await self._ready(descriptor, writing=True)
-            view = view[os.write(descriptor, view[:OUTPUT_CHUNK]) :]
+            try:
+                view = view[os.write(descriptor, view[:OUTPUT_CHUNK]) :]
+            except OSError as error:
+                if error.errno not in NOBODY_READS:
+                    raise
+                return  # the agent goes on
 
     @override
     async def resized(self) -> TerminalSize:

@@ -2,7 +2,10 @@
 """The bbox command: one command line in, one exit code out."""
 
 import asyncio
+import contextlib
+import os
 import signal
+import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -20,8 +23,8 @@ from bbox_server.entrypoints.cli.failure import as_text, failure_of
 from bbox_server.entrypoints.cli.services import Services
 
 FAILED: Final = 1
-# 128 + SIGINT
-INTERRUPTED: Final = 130
+# What shells add to a signal's number.
+SIGNALLED: Final = 128
 
 Command = Callable[[Namespace, Services, Console], Awaitable[int]]
 
@@ -55,18 +58,38 @@ def main(
             raise
         return _fail(found, console, as_json=json_wanted)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        console.note("Interrupted. `bbox sessions` shows what waits for review.")
-        return INTERRUPTED
+        return _interrupted(signal.SIGINT, console)
+    except BrokenPipeError:
+        # `bbox diff | head`: what is buffered still has nowhere to go when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SIGNALLED + signal.SIGPIPE
 
 
 async def _run(line: CommandLine, services: Services, console: Console) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (asyncio.run always has one)
+    received: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        received.append(number)
+        task.cancel()
+
     # A hang-up or a kill ends the run as Ctrl-C does: VM stopped, terminal restored, work kept.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, task.cancel)
-    return await COMMANDS[line.command](line.values, services, console)
+        loop.add_signal_handler(number, end, number)
+    try:
+        return await COMMANDS[line.command](line.values, services, console)
+    except asyncio.CancelledError:
+        if not received:
+            raise
+        return _interrupted(received[0], console)
+
+
+def _interrupted(number: signal.Signals, console: Console) -> int:
+    with contextlib.suppress(OSError):  # the terminal may be what is gone
+        console.note("Interrupted. `bbox sessions` shows what waits for review.")
+    return SIGNALLED + number
 
 
 def _fail(error: BboxError, console: Console, *, as_json: bool) -> int:

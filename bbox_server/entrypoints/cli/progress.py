@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Progress lines on standard error: one a phase, live on a terminal."""
 
+import contextlib
 import time
 from typing import Final, TextIO
 
@@ -95,16 +96,19 @@ class ProgressLines(ProgressObserver):
             self.warned(message)
 
     def _rewrite(self, text: str) -> None:
-        self._stream.write(f"{ERASE_LINE}{text}")
-        self._stream.flush()
+        self._put(f"{ERASE_LINE}{text}")
         self._open_line = True
 
     def _end_line(self) -> None:
         if self._open_line:
-            self._stream.write("\n")
-            self._stream.flush()
+            self._put("\n")
             self._open_line = False
 
     def _line(self, text: str) -> None:
-        self._stream.write(f"{text}\n")
-        self._stream.flush()
+        self._put(f"{text}\n")
+
+    def _put(self, text: str) -> None:
+        # A window that was closed: the run must still be ended in order.
+        with contextlib.suppress(OSError):
+            self._stream.write(text)
+            self._stream.flush()

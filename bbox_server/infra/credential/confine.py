@@ -4,9 +4,11 @@
 import ctypes
 import os
 import resource
+import signal
 import sys
 from typing import Final
 
+_PR_SET_PDEATHSIG: Final = 1
 _PR_SET_DUMPABLE: Final = 4
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
@@ -36,6 +38,17 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     _lower(resource.RLIMIT_AS, ADDRESS_SPACE_BYTES)
+
+
+def die_with(parent: int) -> None:
+    """Get SIGKILL when the parent ends; after `become`, which clears what infra.process set."""
+    if sys.platform != "linux":
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl")
+    if os.getppid() != parent:
+        sys.exit("The parent is gone.")
 
 
 def _lower(limit: int, value: int) -> None:

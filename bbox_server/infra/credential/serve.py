@@ -23,7 +23,12 @@ import aiohttp
 from aiohttp import web
 
 from bbox_server.domain.credential import CredentialUse
-from bbox_server.infra.credential.confine import become, forbid_inspection, limit_resources
+from bbox_server.infra.credential.confine import (
+    become,
+    die_with,
+    forbid_inspection,
+    limit_resources,
+)
 from bbox_server.infra.credential.forwarder import CONNECT_TIMEOUT_S, Forwarder
 from bbox_server.infra.credential.handover import Handover, decode
 from bbox_server.infra.credential.report import AuditReport
@@ -39,19 +44,21 @@ SHUTDOWN_S: Final = 1.0
 
 def main() -> None:
     """Serve until the parent says so or is gone."""
+    parent = os.getppid()
     forbid_inspection()
     handover = decode(sys.stdin.buffer.read())
     # It is a file in memory that lives as long as a descriptor of it does.
     os.ftruncate(sys.stdin.fileno(), 0)
-    asyncio.run(_serve(handover))
+    asyncio.run(_serve(handover, parent))
 
 
-async def _serve(handover: Handover) -> None:
+async def _serve(handover: Handover, parent: int) -> None:
     stop = _until_told()
     report = AuditReport(sink=_say_use, now=time.monotonic)
     async with _client() as session, _listener(handover, session, report):
         limit_resources()
         become(handover.uid, handover.gid)
+        die_with(parent)
         _say(READY_LINE)
         await stop.wait()
     report.finish()

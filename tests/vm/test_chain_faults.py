@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever dies while the agent works: its work is there, and nothing else is left."""
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.vm.bbox_command import CODEX_IMAGE, Bbox, Terminal, make_bbox
+from tests.vm.session_processes import (
+    descendants,
+    mounts_of,
+    of_kind,
+    running_in,
+    still_there,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]
+
+# One file after the other, each whole before the next; a line on the terminal ends it.
+WRITER: Final = """
+n=0
+while ! read -r -t 0.05 _; do n=$((n + 1)); echo "content $n" > "file$n"; done
+echo "wrote $n"
+"""
+FIRST_FILES: Final = 5
+UNREACHABLE: Final = "http://127.0.0.1:9/v1"
+
+
+@pytest.fixture
+def bbox(sandbox_dir: Path) -> Bbox:
+    key = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": UNREACHABLE}
+    return make_bbox(sandbox_dir, key)
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    directory = tmp_path / "work"
+    directory.mkdir()
+    (directory / "kept").write_text("the user's\n")
+    return directory
+
+
+@contextmanager
+def writing(bbox: Bbox, workspace: Path) -> Iterator[tuple[Terminal, Path, dict[int, bytes]]]:
+    """An agent with a credential proxy that writes files: its terminal, upper and processes."""
+    words = ("codex", "--exec", "bash", "--", "-c", WRITER)
+    with bbox.terminal(*words, cwd=workspace) as terminal:
+        terminal.expect("MicroVM is up", timeout_s=90)
+        session = bbox.sessions(workspace)[0]["id"]
+        upper = bbox.session_directory(session) / "upper/u"
+        wait_until(
+            lambda: terminal.process.poll() is not None or (upper / f"file{FIRST_FILES}").exists(),
+            60,
+            "written",
+        )
+        yield terminal, upper, descendants(terminal.process.pid)
+
+
+def wait_for_work(bbox: Bbox, workspace: Path, terminal: Terminal) -> Path:
+    """The session's `u`, once some files are there."""
+    terminal.expect("MicroVM is up", timeout_s=90)
+    session = bbox.sessions(workspace)[0]["id"]
+    upper = bbox.session_directory(session) / "upper/u"
+    wait_until((upper / f"file{FIRST_FILES}").exists, 60, "written")
+    return upper
+
+
+def check_work_is_kept(bbox: Bbox, workspace: Path) -> None:
+    """The session waits for review; all that is on the host's disk reaches the workspace."""
+    record = bbox.sessions(workspace)[0]
+    upper = bbox.session_directory(record["id"]) / "upper/u"
+    written = {path.name: path.read_bytes() for path in upper.iterdir()}
+    assert len(written) >= FIRST_FILES
+    assert re.search(rf"{record['id']}\s+review", bbox.run("sessions", cwd=workspace).out)
+    flushed = bbox.run("review", "--accept-all", "--flush", cwd=workspace)
+    assert flushed.code == 0, flushed.error
+    found = {path.name: path.read_bytes() for path in workspace.iterdir()}
+    assert found == {**written, "kept": b"the user's\n"}
+    whole = [
+        name for name, content in written.items() if content == f"content {name[4:]}\n".encode()
+    ]
+    assert len(whole) >= len(written) - 1  # the last one may be cut short
+
+
+def check_nothing_is_left(bbox: Bbox, processes: dict[int, bytes]) -> None:
+    wait_until(lambda: not still_there(processes), 10, "all gone")
+    assert running_in(bbox.home) == []
+    assert mounts_of(bbox.home) == []
+
+
+def test_a_killed_bbox_leaves_no_process_and_all_work(bbox: Bbox, workspace: Path) -> None:
+    with writing(bbox, workspace) as (terminal, _, processes):
+        assert all(of_kind(processes, kind) for kind in ("qemu", "virtiofsd", "relay", "proxy"))
+        terminal.process.kill()
+        terminal.process.wait(timeout=10)
+        check_nothing_is_left(bbox, processes)
+    check_work_is_kept(bbox, workspace)
+
+
+@pytest.mark.parametrize("daemon", ["qemu", "virtiofsd"])
+def test_without_its_vm_a_run_ends_and_says_so(bbox: Bbox, workspace: Path, daemon: str) -> None:
+    with writing(bbox, workspace) as (terminal, _, processes):
+        raw = terminal.settings()
+        os.kill(of_kind(processes, daemon)[0], signal.SIGKILL)
+        assert terminal.wait() == 1
+        assert terminal.settings() != raw
+        assert "The connection to the guest ended." in terminal.screen
+        assert "changes are kept" in terminal.screen
+        check_nothing_is_left(bbox, processes)
+    check_work_is_kept(bbox, workspace)
+
+
+def test_without_its_network_and_its_provider_an_agent_goes_on(bbox: Bbox, workspace: Path) -> None:
+    with writing(bbox, workspace) as (terminal, upper, processes):
+        for kind in ("relay", "proxy"):
+            os.kill(of_kind(processes, kind)[0], signal.SIGKILL)
+        seen = len(list(upper.iterdir()))
+        wait_until(lambda: len(list(upper.iterdir())) > seen + FIRST_FILES, 30, "going on")
+        terminal.send("\r")
+        terminal.expect("wrote")
+        terminal.expect("The guest has no network any more|The agent has lost its provider")
+        terminal.expect("The guest has no network any more|The agent has lost its provider")
+        terminal.expect("Apply all ordinary changes, review, or later")
+        terminal.send("l\n")
+        assert terminal.wait() == 0
+        check_nothing_is_left(bbox, processes)
+    events = bbox.run("logs", "--json", cwd=workspace).out.splitlines()
+    warnings = [event for event in map(json.loads, events) if event["kind"] == "warning"]
+    assert len(warnings) == 2
+    check_work_is_kept(bbox, workspace)
+
+
+@pytest.mark.parametrize("end", ["SIGTERM", "SIGHUP", "closed window"])
+def test_a_run_that_is_told_to_end_does_so_in_order(bbox: Bbox, workspace: Path, end: str) -> None:
+    words = ("run", "--image", CODEX_IMAGE, "--", "bash", "-c", WRITER)
+    with bbox.terminal(*words, cwd=workspace) as terminal:
+        before = terminal.settings()
+        wait_for_work(bbox, workspace, terminal)
+        processes = descendants(terminal.process.pid)
+        assert terminal.settings() != before  # raw while the agent has it
+        if end == "closed window":
+            terminal.hang_up()
+            assert terminal.process.wait(timeout=30) == 128 + signal.SIGHUP
+        else:
+            terminal.process.send_signal(signal.Signals[end])
+            assert terminal.wait(30) == 128 + signal.Signals[end]
+            assert terminal.settings() == before
+        check_nothing_is_left(bbox, processes)
+    assert "BBOX off" in bbox.run("logs", "--console", cwd=workspace).out
+    check_work_is_kept(bbox, workspace)
