@@ -289,7 +289,8 @@ async def test_a_terminal_has_its_size_and_follows_a_resize(
 ) -> None:
     async with asyncio.timeout(60):
         process = await agent.create_process(
-            "stty size; echo $TERM; trap 'stty size; exit 3' WINCH; while :; do sleep 0.1; done",
+            # the trap first: the new size may come as soon as the old one was printed
+            "trap 'stty size; exit 3' WINCH; stty size; echo $TERM; while :; do sleep 0.1; done",
             term_type="xterm-256color",
             term_size=(80, 24),
         )
