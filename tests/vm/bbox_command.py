@@ -60,6 +60,14 @@ class Terminal:
             )
             assert self._read(left), f"bbox ended before {pattern!r}:\n{self.screen[-3000:]}"
 
+    def shows(self, pattern: str, timeout_s: float) -> bool:
+        """Whether a pattern comes in time."""
+        try:
+            self.expect(pattern, timeout_s)
+        except AssertionError:
+            return False
+        return True
+
     def send(self, text: str) -> None:
         """Type."""
         os.write(self._master, text.encode())
@@ -99,15 +107,20 @@ class Terminal:
 
 @dataclass(frozen=True, kw_only=True)
 class Bbox:
-    """One user's bbox: its own sessions, the machine's images and guest system."""
+    """One user's bbox: its own sessions, the machine's images and guest system.
+
+    Attributes:
+        prefix: A program that runs it, such as one that enters namespaces.
+    """
 
     home: Path
     env: Mapping[str, str]
+    prefix: tuple[str, ...] = ()
 
     def run(self, *words: str, cwd: Path, timeout_s: float = RUN_TIMEOUT_S) -> "Finished":
         """Run without a terminal and without input."""
         done = subprocess.run(
-            [BBOX, *words],
+            [*self.prefix, BBOX, *words],
             cwd=cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,
@@ -131,7 +144,7 @@ class Bbox:
 
     def _start(self, words: tuple[str, ...], cwd: Path, errors: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(
-            [BBOX, *words],
+            [*self.prefix, BBOX, *words],
             cwd=cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,
