@@ -149,13 +149,13 @@ def make_node(site: Path) -> None:
             entry = tarfile.TarInfo(f"package/{name}")
             entry.size = len(content)
             tar.addfile(entry, io.BytesIO(content.encode()))
-    content = archive.getvalue()
-    digest = hashlib.sha1(content).hexdigest()  # noqa: S324 - npm's field, checked by npm alone
+    packed = archive.getvalue()
+    digest = hashlib.sha1(packed).hexdigest()  # noqa: S324 - npm's field, checked by npm alone
     dist = {"tarball": f"https://{NODE_HOST}/tiny-node-1.0.0.tgz", "shasum": digest}
     versions = {"1.0.0": {**package, "dist": dist}}
     document = {"name": "tiny-node", "dist-tags": {"latest": "1.0.0"}, "versions": versions}
     (site / "tiny-node").write_text(json.dumps(document))
-    (site / "tiny-node-1.0.0.tgz").write_bytes(content)
+    (site / "tiny-node-1.0.0.tgz").write_bytes(packed)
 
 
 def main(site: str, keys: str) -> None:
