@@ -40,7 +40,11 @@ class HunkMessage(Message):
 
 
 class ChangeMessage(Message):
-    """One differing path, with what is decided about it."""
+    """One differing path, with what is decided about it.
+
+    `added` and `removed` count lines, where there are hunks. A list may leave `hunks` out; then
+    `hunkCount` says how many there are.
+    """
 
     id: str
     path: str
@@ -55,6 +59,9 @@ class ChangeMessage(Message):
     notes: tuple[Note, ...] = ()
     failure: str | None = None
     bulk_count: int | None = None
+    added: int | None = None
+    removed: int | None = None
+    hunk_count: int = 0
     hunks: tuple[HunkMessage, ...] = ()
 
 
@@ -125,7 +132,7 @@ def review_message(session: str, review: Review) -> ReviewMessage:
     return ReviewMessage(
         session=session,
         revision=review.revision,
-        changes=tuple(_change(item) for item in review.items),
+        changes=tuple(change_message(item) for item in review.items),
     )
 
 
@@ -173,8 +180,10 @@ def flush_message(session: str, report: FlushReport) -> FlushMessage:
     )
 
 
-def _change(item: ReviewItem) -> ChangeMessage:
+def change_message(item: ReviewItem, *, with_hunks: bool = True) -> ChangeMessage:
+    """A change for a client."""
     change: Change = item.change
+    origins = [line.origin for hunk in item.hunks for line in hunk.lines]
     return ChangeMessage(
         id=change.id,
         path=str(change.path),
@@ -182,14 +191,17 @@ def _change(item: ReviewItem) -> ChangeMessage:
         tier=change.tier,
         verdict=item.verdict,
         old_path=str(change.old_path) if change.old_path else None,
-        baseline=_side(change.baseline),
-        agent=_side(change.agent),
+        baseline=side_message(change.baseline),
+        agent=side_message(change.agent),
         withheld=change.withheld,
         reason=item.reason or None,
         notes=item.notes,
         failure=item.failure or None,
         bulk_count=change.bulk_count or None,
-        hunks=tuple(_hunk(item, hunk) for hunk in item.hunks),
+        added=origins.count("+") if item.hunks else None,
+        removed=origins.count("-") if item.hunks else None,
+        hunk_count=len(item.hunks),
+        hunks=tuple(_hunk(item, hunk) for hunk in item.hunks) if with_hunks else (),
     )
 
 
@@ -207,7 +219,8 @@ def _hunk(item: ReviewItem, hunk: Hunk) -> HunkMessage:
     )
 
 
-def _side(entry: Entry | None) -> SideMessage | None:
+def side_message(entry: Entry | None) -> SideMessage | None:
+    """One side of a change for a client."""
     if entry is None:
         return None
     return SideMessage(
