@@ -165,7 +165,7 @@ class Guest:
                 self.link.sendall(b"".join(pieces))
             for _, number, _, _, offered in self.segments(wait=count <= 0):
                 acknowledged += (number - acknowledged) & 0xFFFFFFFF
-                window = max(offered << 7, MSS)
+                window = offered << 7
         rate = (acknowledged - 1001) * 8 / (time.perf_counter() - began)
         self.reset(port, (sequence, expected))
         return rate

@@ -7,11 +7,20 @@ from dataclasses import dataclass, replace
 from bbox_server.application.plan_flush import PlanFlush, PreparedFlush
 from bbox_server.domain.change import ChangeKind, EntryKind, Side
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.flush import Flusher, FlushReport
+from bbox_server.domain.flush import Flusher, FlushId, FlushReport, ResultKind
 from bbox_server.domain.hunk import HunkPlace, rest_after
 from bbox_server.domain.plan import FlushPlan, PlanHash
 from bbox_server.domain.review import Review, ReviewItem, ReviewState, Verdict
-from bbox_server.domain.settling import Settlement, after_flush, carry, settle
+from bbox_server.domain.settling import (
+    Settlement,
+    after_flush,
+    after_undo,
+    carry,
+    is_unheard_flush,
+    is_unheard_undo,
+    settle,
+    settle_late,
+)
 from bbox_server.domain.workspace import WorkspacePath, digest_of
 
 Rest = dict[HunkPlace, Verdict] | None
@@ -32,8 +41,7 @@ class FlushChanges:
         Raises: flush.busy, flush.journal-corrupt, workspace.invalid, review.stale, disk.full.
         """
         async with self.flusher.lock():
-            await self.flusher.recover()
-            return (await self.planning()).plan
+            return (await self._prepare()).plan
 
     async def __call__(self, shown: PlanHash) -> FlushReport:
         """Apply the plan of that hash.
@@ -42,8 +50,7 @@ class FlushChanges:
         `plan`, and disk.full or flush.failed when the flush's own records can't be kept.
         """
         async with self.flusher.lock():
-            await self.flusher.recover()
-            prepared = await self.planning()
+            prepared = await self._prepare()
             if prepared.plan.hash != shown:
                 raise BboxError(
                     ErrorCode.FLUSH_STALE,
@@ -51,16 +58,38 @@ class FlushChanges:
                     remediation="Look at the new plan, and flush that.",
                 )
             report = await self.flusher.apply(prepared.plan, prepared)
-            await self._settle(prepared, report)
+            settlement = settle(prepared.wanted, prepared.plan, report)
+            await self._settle(prepared, settlement, report.flush)
             return report
 
-    async def _settle(self, prepared: PreparedFlush, report: FlushReport) -> None:
+    async def _prepare(self) -> PreparedFlush:
+        await self.flusher.recover()
+        await self._catch_up()
+        return await self.planning()
+
+    async def _catch_up(self) -> None:
+        """Tell the review of flushes and undos that ended while nobody was there to do it."""
+        reviews = self.planning.review.reviews
+        records = await self.flusher.records()
+        for record in records:
+            state = await reviews.load()
+            if is_unheard_undo(state, record):
+                undo = next(other for other in records if other.flush == record.undone_by)
+                restored = {r.path for r in undo.results if r.result is ResultKind.APPLIED}
+                await reviews.save(after_undo(state, record.flush, restored))
+            elif is_unheard_flush(state, record):
+                prepared = await self.planning()
+                settlement = settle_late(prepared.wanted, prepared.plan, record)
+                await self._settle(prepared, settlement, record.flush)
+
+    async def _settle(
+        self, prepared: PreparedFlush, settlement: Settlement, flush: FlushId
+    ) -> None:
         reviews = self.planning.review.reviews
         before = await reviews.load()
-        settlement = settle(prepared.wanted, prepared.plan, report)
         await self._keep_bases(prepared, settlement)
         places = _rest(prepared.review, settlement)
-        after = after_flush(before, prepared.review, settlement, report.flush)
+        after = after_flush(before, prepared.review, settlement, flush)
         await reviews.save(after)
         await self._carry(after, places)
 

@@ -28,10 +28,19 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
+from bbox_server.domain.environment import (
+    GIT_IDENTITY_NAMES,
+    GIT_TOKEN_NAMES,
+    RunFacts,
+    assembled,
+    forwarded,
+    merged_patterns,
+    universal,
+)
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GuestFile, Launch
+from bbox_server.domain.launch import GUEST_HOME, GuestFile, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -98,8 +107,16 @@ class PrepareRun:
         command = _command(request, agent, found.root)
         launch = Launch(
             argv=command,
-            env=_environment(request, agent, access, resources.memory_mib)
-            | _own_variables(agent, session),
+            env=_environment(
+                request,
+                agent,
+                resources.memory_mib,
+                {
+                    **(agent.provider_environment(access) if agent else {}),
+                    **(CERTIFICATE_VARIABLES if self.trusted_certificates else {}),
+                    **_own_variables(agent, session),
+                },
+            ),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
@@ -115,8 +132,20 @@ class PrepareRun:
             credentials=_proxy_spec(served, placeholder, directories),
             trusted_certificates=self.trusted_certificates,
         )
+        self._tell(launch, agent, served)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
+
+    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
+        """What a user must know before the agent starts."""
+        if agent is not None and agent.unattended:
+            self.progress.noted(
+                f"{agent.name} works without asking and without a sandbox of its own: "
+                "the microVM is its sandbox"
+            )
+        providers = ", ".join(one.route.provider for one in served)
+        keys = f"; the key for {providers} stays on this host" if served else ""
+        self.progress.noted(f"Network: {launch.policy.profile}{keys}")
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -228,27 +257,59 @@ def _directory(agent: Agent | None, root: RootFilesystem) -> str:
 
 
 def _environment(
-    request: RunRequest, agent: Agent | None, access: Access, memory_mib: int
+    request: RunRequest,
+    agent: Agent | None,
+    memory_mib: int,
+    authoritative: Mapping[str, str],
 ) -> dict[str, str]:
-    env = {name: request.environ[name] for name in TERMINAL_NAMES if name in request.environ}
-    if agent is not None:
-        env |= agent.environment(access, memory_mib)
-    return env
+    patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
+    carried = forwarded(
+        (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES),
+        (f"{name}={value}" for name, value in request.environ.items()),
+    )
+    return assembled(
+        defaults=agent.env if agent else {},
+        shares=agent.memory.environment(memory_mib) if agent else {},
+        forwarded_variables={n: v for n, v in carried.items() if n not in NEVER_FORWARDED},
+        authoritative=authoritative,
+    )
 
 
 # What a terminal program needs to draw rightly (compat VM-12).
 TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
 
+# Keys stay on the host, and so does where they are used; tokens need more than a pattern (P-23).
+NEVER_FORWARDED: Final = frozenset(
+    {
+        *GIT_TOKEN_NAMES,
+        *(name for route in ROUTES.values() for name in route.credential.environment_names),
+        *(route.upstream_variable for route in ROUTES.values()),
+    }
+)
+
+GUEST_CERTIFICATES: Final = "/run/bbox/ca-certificates.crt"
+# OpenSSL, Node, pip, requests, curl and git each read a variable of their own.
+CERTIFICATE_VARIABLES: Final = dict.fromkeys(
+    (
+        "SSL_CERT_FILE",
+        "NODE_EXTRA_CA_CERTS",
+        "PIP_CERT",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+    ),
+    GUEST_CERTIFICATES,
+)
+
 
 def _own_variables(agent: Agent | None, session: SessionId) -> dict[str, str]:
-    """What cannot be overridden (compat AGT-12, P-59)."""
-    return {
-        "GIT_TERMINAL_PROMPT": "0",
-        "BBOX_AGENT_NAME": agent.name if agent else "",
-        "BBOX_HOME": "/home/sandbox",
-        "BBOX_SESSION_ID": session,
-        "BBOX_WORKSPACE": GUEST_WORKSPACE,
-    }
+    facts = RunFacts(
+        agent=agent.name if agent else "",
+        workspace=GUEST_WORKSPACE,
+        home=GUEST_HOME,
+        session=session,
+    )
+    return {"GIT_TERMINAL_PROMPT": "0", **universal(facts)}
 
 
 def _policy(

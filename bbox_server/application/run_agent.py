@@ -74,6 +74,7 @@ class RunAgent:
                 store=self.sessions,
                 observer=self.files.observer(directories, record.id),
             )
+            self.progress.noted(f"Session {record.id}: `bbox logs {record.id}` tells about it")
             try:
                 return await self._run(request, directories, journal)
             except (BboxError, ExceptionGroup) as error:

@@ -20,7 +20,7 @@ from bbox_server.domain.egress.relay import (
     RunningRelay,
 )
 from bbox_server.domain.error import BboxError
-from bbox_server.domain.launch import Launch
+from bbox_server.domain.launch import GUEST_HOME, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
 from bbox_server.domain.terminal import (
@@ -47,7 +47,6 @@ KILLED_CODE: Final = 137
 HOSTNAME: Final = "bbox"
 NETWORK_SOCKET: Final = "net"
 CONSOLE_LOG: Final = "console.log"
-GUEST_HOME: Final = "/home/sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

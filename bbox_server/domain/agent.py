@@ -130,7 +130,15 @@ class Agent:
 
     def environment(self, access: Access, memory_mib: int) -> dict[str, str]:
         """What is set in the guest for this agent, with the providers that are served."""
-        env = {**self.env, **self.memory.environment(memory_mib)}
+        return {
+            **self.env,
+            **self.memory.environment(memory_mib),
+            **self.provider_environment(access),
+        }
+
+    def provider_environment(self, access: Access) -> dict[str, str]:
+        """What points the agent to the providers that are served."""
+        env: dict[str, str] = {}
         for provider in self.providers:
             if provider.id in access:
                 values = _values(access, HostPath(""))

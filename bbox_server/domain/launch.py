@@ -3,12 +3,15 @@
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Final
 
 from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
 from bbox_server.domain.snapshot import Snapshot
 from bbox_server.domain.vm import VmResources
+
+GUEST_HOME: Final = "/home/sandbox"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,6 +39,10 @@ class ProgressObserver(Protocol):
         """A phase ended with an error."""
         ...
 
+    def noted(self, message: str) -> None:
+        """Something the user should know about the run; nothing is wrong."""
+        ...
+
     def warned(self, message: str) -> None:
         """Something the user should know; the run goes on."""
         ...

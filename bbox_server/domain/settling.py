@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bbox_server.domain.change import ChangeId, Hunk
-from bbox_server.domain.flush import FlushId, FlushReport, ResultKind
+from bbox_server.domain.flush import FlushId, FlushKind, FlushRecord, FlushReport, ResultKind
 from bbox_server.domain.hunk import HunkPlace, place_of
 from bbox_server.domain.plan import FlushPlan, SkipReason, Wanted
 from bbox_server.domain.rebase import FlushedBase
@@ -53,6 +53,27 @@ def settle(wanted: Sequence[Wanted], plan: FlushPlan, report: FlushReport) -> Se
             if item.path not in bad_paths and not _is_half_rename(item, failures)
         ),
         failures=failures,
+    )
+
+
+def settle_late(wanted: Sequence[Wanted], plan: FlushPlan, record: FlushRecord) -> Settlement:
+    """What a flush did that the review did not hear of: what it wrote, and is there still."""
+    written = {r.path for r in record.results if r.result is ResultKind.APPLIED}
+    there = {s.path for s in plan.skipped if s.reason is SkipReason.ALREADY_THERE}
+    applied = tuple(item for item in wanted if item.path in written & there)
+    return Settlement(applied=applied, failures={})
+
+
+def is_unheard_flush(state: ReviewState, record: FlushRecord) -> bool:
+    """Whether a crash came between the end of a flush and the review's being told."""
+    is_flush = record.kind is FlushKind.FLUSH and record.undone_by is None
+    return is_flush and all(step.flush != record.flush for step in state.flushes)
+
+
+def is_unheard_undo(state: ReviewState, record: FlushRecord) -> bool:
+    """Whether a crash came between the end of an undo and the review's being told."""
+    return record.undone_by is not None and any(
+        step.flush == record.flush for step in state.flushes
     )
 
 

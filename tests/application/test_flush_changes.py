@@ -375,17 +375,49 @@ async def test_decisions_from_before_a_flush_are_not_taken_back() -> None:
     assert caught.value.code is ErrorCode.REVIEW_INVALID
 
 
-async def test_a_flush_that_the_review_did_not_hear_of_heals_with_the_next() -> None:
-    session = ground({"text": lines()}, {"text": lines(5, 40)})
+async def test_the_review_catches_up_with_a_flush_that_it_did_not_hear_of() -> None:
+    session = ground({"text": lines()}, {"text": lines(5, 40), "new": b"N\n"})
     await session.decide("text", Verdict.ACCEPTED, 0)
+    await session.accept("new")
     before = replace(session.reviews.state)
     await session.apply()
     session.reviews.state = before
 
-    report = await session.apply()
+    plan = await session.flush.plan()
 
-    assert report.results == ()
+    assert (plan.operations, plan.skipped) == ((), ())
     assert len((await session.item("text")).hunks) == 1
+    assert len((await session.review.list()).items) == 1
+    await session.undo()
+    assert (session.content("text"), session.content("new")) == (lines(), None)
+    assert len((await session.item("text")).hunks) == 2
+
+
+async def test_the_review_catches_up_with_an_undo_that_it_did_not_hear_of() -> None:
+    session = ground({"text": lines()}, {"text": lines(5)})
+    await session.accept("text")
+    await session.apply()
+    before = replace(session.reviews.state)
+    await session.undo()
+    session.reviews.state = before
+
+    await session.flush.plan()
+
+    assert len((await session.item("text")).hunks) == 1
+
+
+async def test_what_the_user_changed_after_an_unheard_flush_is_a_change_all_the_same() -> None:
+    session = ground({"a": b"a\n", "b": b"b\n"}, {"a": b"A\n", "b": b"B\n"})
+    await session.accept("a", "b")
+    before = replace(session.reviews.state)
+    await session.apply()
+    session.reviews.state = before
+    session.user("a", b"edited since\n")
+
+    plan = await session.flush.plan()
+
+    assert [str(conflict.path) for conflict in plan.conflicts] == ["a"]
+    assert [str(item.change.path) for item in (await session.review.list()).items] == ["a"]
 
 
 async def test_one_change_that_runs_on_the_host_reaches_the_workspace_when_decided_alone() -> None:

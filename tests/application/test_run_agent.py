@@ -40,6 +40,7 @@ from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.vm import FakeVmBackend
 
 KEY = "sk-real-key-of-the-host"
+WORKSPACE = HostPath("/home/user/project")
 
 
 class NoPackageHosts(PackageHosts):
@@ -65,7 +66,11 @@ class House:
     root: Path
     terminal: FakeTerminal = field(default_factory=FakeTerminal)
     store: MemorySessionStore = field(default_factory=MemorySessionStore)
-    snapshots: MemorySnapshots = field(default_factory=MemorySnapshots)
+    snapshots: MemorySnapshots = field(
+        default_factory=lambda: MemorySnapshots(
+            workspaces={WORKSPACE: {PurePosixPath("a.txt"): b"1", PurePosixPath("a.log"): b"2"}}
+        )
+    )
     images: FakeImageStore = field(default_factory=FakeImageStore)
     backend: FakeVmBackend = field(default_factory=FakeVmBackend)
     proxy: FakeCredentialProxy = field(default_factory=FakeCredentialProxy)
@@ -77,6 +82,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    certificates: bytes = b""
 
     async def run(self, request: RunRequest) -> RunOutcome:
         self.store.root = str(self.root)
@@ -109,7 +115,7 @@ class House:
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,
-                trusted_certificates=b"",
+                trusted_certificates=self.certificates,
             ),
             sandbox=RunSandbox(
                 relay=self.relay,
@@ -140,7 +146,7 @@ def a_request(**changes: object) -> RunRequest:
         "image": "",
         "program": None,
         "arguments": ("--fast",),
-        "workspace": HostPath("/home/user/project"),
+        "workspace": WORKSPACE,
         "environ": {"OPENAI_API_KEY": KEY, "TERM": "xterm", "HOME": "/home/user"},
     }
     return RunRequest(**{**fields, **changes})  # type: ignore[arg-type]  # the tests' own names
@@ -164,7 +170,7 @@ async def test_a_run_without_changes_is_done_and_holds_nothing(house: House) -> 
     house.overlay.agent = {}
     await house.run(a_request())
     assert house.store.states[-1] is SessionState.DONE
-    assert house.snapshots.holds == {}
+    assert house.snapshots.held == {}
 
 
 async def test_a_terminal_gets_filtered_output_and_a_pipe_gets_it_raw(house: House) -> None:
@@ -214,18 +220,15 @@ async def test_an_unknown_agent_leaves_no_session(house: House) -> None:
 
 
 async def test_a_failed_snapshot_is_the_failure_of_the_session(house: House) -> None:
-    house.snapshots.failure = BboxError(
-        ErrorCode.SNAPSHOT_LIMIT, cause="too many files", remediation="Exclude some."
-    )
     with pytest.raises(ExceptionGroup) as raised:
-        await house.run(a_request())
+        await house.run(a_request(workspace=HostPath("/nowhere")))
     found = first_error(raised.value)
     assert found is not None
-    assert found.code is ErrorCode.SNAPSHOT_LIMIT
+    assert found.code is ErrorCode.WORKSPACE_INVALID
     record = next(iter(house.store.records.values()))
     assert record.state is SessionState.FAILED
     assert record.failure is not None
-    assert record.failure.cause == "too many files"
+    assert record.failure.cause == found.cause
 
 
 async def test_a_guest_that_is_lost_goes_to_review(house: House) -> None:
@@ -289,13 +292,39 @@ async def test_what_the_user_asks_for_wins_over_the_agents_wishes(house: House) 
     wish = ResourceRequest(cpus=2, memory_mib=512, tmp_size_mib=64)
     rule = parse_host_rule("example.org:8443")
     await house.run(
-        a_request(resources=wish, excludes=("*.log",), allow_hosts=(rule,), program="sh")
+        a_request(resources=wish, excludes=("a.log",), allow_hosts=(rule,), program="sh")
     )
     resources = house.backend.started[0].spec.resources
     assert (resources.cpus, resources.memory_mib, resources.tmp_size_mib) == (2, 512, 64)
-    assert house.snapshots.taken[0][1] == ("*.log",)
+    assert list(house.snapshots.generations.values()) == [{PurePosixPath("a.txt"): b"1"}]
     assert house.relay.running[0].policy.decide("example.org", 8443).reason is None
     assert house.shells.shells[0].processes[0].command.argv == ("sh", "--fast")
+
+
+async def test_variables_are_carried_by_pattern_and_keys_and_tokens_never(house: House) -> None:
+    house.agents.agents[0] = replace(house.agents.agents[0], env_forward=("AGENT_*", "OPENAI_*"))
+    environ = {
+        "AGENT_MODE": "fast",
+        "OPENAI_API_KEY": KEY,
+        "GH_TOKEN": "token",
+        "MINE": "1",
+        "OTHER": "2",
+        "BBOX_HOME": "/forged",
+        "BBOX_X.Y": "no name of a shell",
+    }
+    await house.run(a_request(environ=environ, env_forward=("MINE", "GH_*", "BBOX_*")))
+    env = house.shells.shells[0].processes[0].command.env
+    assert (env["AGENT_MODE"], env["MINE"]) == ("fast", "1")
+    assert env["BBOX_HOME"] == "/home/sandbox"
+    assert not {"OPENAI_API_KEY", "GH_TOKEN", "OTHER", "BBOX_X.Y"} & env.keys()
+
+
+async def test_the_hosts_certificates_are_trusted_where_there_are_some(house: House) -> None:
+    house.certificates = b"-----BEGIN CERTIFICATE-----"
+    await house.run(a_request())
+    env = house.shells.shells[0].processes[0].command.env
+    assert env["SSL_CERT_FILE"] == env["PIP_CERT"] == "/run/bbox/ca-certificates.crt"
+    assert house.backend.started[0].spec.guest.trusted_certificates == house.certificates
 
 
 async def test_every_phase_that_starts_is_finished(house: House) -> None:

@@ -134,6 +134,7 @@ class RecordingProgress(ProgressObserver):
     """Remembers what it was told."""
 
     phases: list[tuple[str, Phase]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     @override
@@ -151,6 +152,10 @@ class RecordingProgress(ProgressObserver):
     @override
     def failed(self, phase: Phase, message: str) -> None:
         self.phases.append(("failed", phase))
+
+    @override
+    def noted(self, message: str) -> None:
+        self.notes.append(message)
 
     @override
     def warned(self, message: str) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sandbox booted by the real backend, for tests of whatever runs in one."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -43,6 +44,8 @@ BUSYBOX = "/run/bbox/busybox"
 def empty_image() -> Path:
     """An image with nothing in it: the guest system brings its own shell."""
     directory = Path(tempfile.mkdtemp(prefix="bbox-image-"))
+    directory.chmod(0o711)
+    atexit.register(shutil.rmtree, directory)
     return make_image(directory / "root.sqfs", {"etc/": b""})
 
 

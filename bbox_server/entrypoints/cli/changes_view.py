@@ -4,7 +4,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from bbox_server.domain.change import Change, ChangeKind, Entry, EntryKind, Hunk, Tier
+from bbox_server.domain.change import (
+    Change,
+    ChangeKind,
+    Entry,
+    EntryKind,
+    Hunk,
+    Tier,
+    WithheldReason,
+)
 from bbox_server.domain.escape import escape_line, escape_text
 from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
 from bbox_server.domain.workspace import WorkspacePath
@@ -21,6 +29,14 @@ SIGNS: Final = {
     ChangeKind.DIRECTORY: "A",
     ChangeKind.SPECIAL: "S",
     ChangeKind.BULK: "B",
+}
+WITHHELD: Final = {
+    WithheldReason.EXCLUDED: "hidden by the excludes",
+    WithheldReason.SECRET: "a name that secrets have",
+    WithheldReason.GIT_INTERNAL: "git's own files",
+    WithheldReason.SPECIAL_FILE: "no regular file",
+    WithheldReason.LEAVES_WORKSPACE: "leaves the workspace",
+    WithheldReason.TOO_LARGE: "too large",
 }
 KIBIBYTE: Final = 1024
 
@@ -134,7 +150,7 @@ def _facts(item: ReviewItem, style: Style) -> str:
 
 def _whole(change: Change) -> str:
     if change.kind is ChangeKind.BULK:
-        return f"{change.bulk_count} files"
+        return "1 file" if change.bulk_count == 1 else f"{change.bulk_count} files"
     if change.mode_changed and change.kind is ChangeKind.MODE and change.agent is not None:
         return f"mode {change.agent.mode:o}"
     if change.agent is None:
@@ -163,7 +179,7 @@ def _size(size: int) -> str:
 def _warnings(item: ReviewItem, style: Style) -> list[str]:
     warnings = []
     if item.change.withheld is not None:
-        warnings.append(style.yellow(item.change.withheld.value))
+        warnings.append(style.yellow(WITHHELD[item.change.withheld]))
     if item.change.tier is Tier.EXECUTES_ON_HOST:
         warnings.append(style.red(f"⚠ {item.reason}" if item.reason else "⚠ runs on the host"))
     if Note.BECOMES_EXECUTABLE in item.notes:

@@ -35,6 +35,11 @@ class FanOut(ProgressObserver):
             observer.failed(phase, message)
 
     @override
+    def noted(self, message: str) -> None:
+        for observer in self.observers:
+            observer.noted(message)
+
+    @override
     def warned(self, message: str) -> None:
         for observer in self.observers:
             observer.warned(message)

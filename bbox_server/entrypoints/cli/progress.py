@@ -71,6 +71,14 @@ class ProgressLines(ProgressObserver):
             self._line(f"   FAILED: {message}")
 
     @override
+    def noted(self, message: str) -> None:
+        if self._live:
+            self._rewrite(f"{self._style.cyan('ℹ')} {message}")  # noqa: RUF001 (the sign for information)
+            self._end_line()
+        else:
+            self._line(f"   info: {message}")
+
+    @override
     def warned(self, message: str) -> None:
         if Phase.TERMINAL in self._started:
             # The screen is the agent's.

@@ -25,7 +25,7 @@ async def review(values: Namespace, services: Services, console: Console) -> int
     record = services.find(values.session, services.directory)
     async with services.review()(record.id) as opened:
         if _is_scripted(values):
-            await _decide_by_options(opened, values, console)
+            await decide_by_options(opened, values, console)
         elif console.interactive and not values.json:
             return await review_interactively(opened, services.desk, console)
         code = await flush_all(opened, console) if values.flush else 0
@@ -147,7 +147,8 @@ def _is_scripted(values: Namespace) -> bool:
     )
 
 
-async def _decide_by_options(opened: SessionReview, values: Namespace, console: Console) -> None:
+async def decide_by_options(opened: SessionReview, values: Namespace, console: Console) -> None:
+    """What the options say, in this order: rejects, accepts, then all. Raises: review.invalid."""
     listed = await opened.changes.list()
     for verdict, words in (
         (Verdict.REJECTED, values.reject),

@@ -80,10 +80,10 @@ class ReviewPrompt:
         return await self.review.changes.hunks(item.change.id)
 
     async def _ask(self, item: ReviewItem) -> Next:
-        hunks = "[h]unks / " if len(item.hunks) > 1 else ""
+        others = "h,e,v,u,q,?" if len(item.hunks) > 1 else "e,v,u,q,?"
         answer = self.console.ask(
             f"Apply {shown_path(item.change.path)}? [y]es / [n]o / accept [a]ll / "
-            f"reject [A]ll / {hunks}[e]dit / [v]iew / [u]ndo / [q]uit / [?]: "
+            f"reject [A]ll / {others}: "
         )
         if answer is None:
             return Next.STOP
@@ -169,7 +169,7 @@ class ReviewPrompt:
             number = item.hunks.index(hunk) + 1
             answer = self.console.ask(
                 f"Apply hunk {number} of {len(item.hunks)} of {shown_path(item.change.path)}? "
-                f"[y]es / [n]o / [a]ll / none of the rest [A] / [u]ndo / [q]uit / [?]: "
+                f"[y]es / [n]o / a,A,u,q,?: "
             )
             if answer is None or answer.lower() in {"q", "quit"}:
                 return Next.STOP

@@ -9,6 +9,7 @@ from bbox_server.application.run_agent import RunOutcome
 from bbox_server.domain.bytesize import parse_mib
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import ExitStatus, SessionId
@@ -66,6 +67,8 @@ def _request(values: Namespace, services: Services) -> RunRequest:
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
+    env_forward = _words(values.env_forward)
+    validate_patterns(env_forward)
     return RunRequest(
         agent=values.agent,
         image=values.image or "",
@@ -73,7 +76,7 @@ def _request(values: Namespace, services: Services) -> RunRequest:
         arguments=tuple(values.args),
         workspace=_workspace(values.workspace, services),
         environ=services.environ,
-        env_forward=_words(values.env_forward),
+        env_forward=env_forward,
         resources=ResourceRequest(
             cpus=_cpus(values.cpus),
             memory_mib=parse_mib(values.memory) or None,

@@ -145,7 +145,7 @@ class Connections(FlowObserver):
             upstream = await self._host.dialer.dial(flow.spec.target)
         except DialError as error:
             self._report(flow.spec.key, error.reason)
-            flow.refuse()
+            flow.abort(CloseReason.PEER_RST)
         else:
             flow.connected(upstream)
 

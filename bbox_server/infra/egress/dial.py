@@ -53,9 +53,9 @@ class Dialer:
         Raises:
             DialError: With the reason.
         """
+        if target.service:
+            return await _dial_service(target.service)
         async with self._slots:
-            if target.service:
-                return await _dial_service(target.service)
             addresses, port = await self._addresses(target)
             return await _race(addresses, port)
 

@@ -8,27 +8,14 @@ from typing import Final
 from bbox_server.domain.egress.event import CloseReason
 from bbox_server.infra.egress.flow_context import FlowContext, FlowSpec
 from bbox_server.infra.egress.namecheck import Mismatch
-from bbox_server.infra.egress.segment import (
-    ACK,
-    FIN,
-    MASK,
-    PSH,
-    RST,
-    SYN,
-    WINDOW_SHIFT,
-    Segment,
-    SegmentWriter,
-    after,
-    parse_syn_options,
-    syn_options,
-)
-from bbox_server.infra.egress.sending import Heard, SendQueue
+from bbox_server.infra.egress.outgoing import Outgoing
+from bbox_server.infra.egress.segment import FIN, MASK, RST, SYN, Segment, after
+from bbox_server.infra.egress.sending import Heard
 from bbox_server.infra.egress.upstream import Upstream
 
 _RECEIVE_BYTES: Final = 1 << 20
 _SCARCE_BYTES: Final = 8 << 20
 _SCARCE_WINDOW: Final = 64 << 10
-_MAX_WINDOW_FIELD: Final = 0xFFFF
 _READ_BYTES: Final = 64 << 10
 _READS_AT_ONCE: Final = 16
 _OPENING_S: Final = 10.0
@@ -56,17 +43,14 @@ class Flow:
         self.state = FlowState.DIALING
         self._context = context
         self._wire = context.wire
-        options = parse_syn_options(syn.options, context.largest_mss)
-        self._is_scaled = options.shift is not None
-        self._expected = (syn.sequence + 1) & MASK
-        self._sending = SendQueue(context.budget)
-        self._sending.accept(options)
-        self._writer = SegmentWriter(
-            context.guest_mac, spec.key[1], syn.destination_port, syn.source_port
-        )
+        self._outgoing = Outgoing(syn, spec.key, context, self._free_bytes)
+        self._queue = self._outgoing.queue
+        # Whole segments, so that none goes out with a few bytes.
+        mss = self._queue.mss
+        self._read_bytes = mss * max(1, _READ_BYTES // mss)
         self._upstream: Upstream | None = None
         self._check = spec.check
-        self._ack_due = self._guest_finished = self._host_finished = False
+        self._ack_due = self._guest_finished = False
         self._heard_at = self._probed_at = spec.statistics.began_at
 
     def connected(self, upstream: socket.socket) -> None:
@@ -82,8 +66,7 @@ class Flow:
             lost=self._on_lost,
         )
         self.state = FlowState.OPENING
-        self._send_syn()
-        self._sending.sent_control()
+        self._outgoing.syn()
         self.statistics.was_opened = True
         self._context.observer.opened(self.spec, self._upstream.address)
 
@@ -104,12 +87,13 @@ class Flow:
     def acknowledge(self) -> None:
         """Send the acknowledgement that is due, if none went with data."""
         if self._ack_due and self.state is FlowState.OPEN:
-            self._transmit(ACK)
+            self._ack_due = False
+            self._outgoing.acknowledgement()
 
     def resume(self) -> None:
         """Read from upstream again, where the guest takes data."""
         upstream = self._upstream
-        if upstream and self.state is FlowState.OPEN and not self._host_finished:
+        if upstream and self.state is FlowState.OPEN and not self._outgoing.has_finished:
             upstream.resume()
 
     def tick(self, now: float) -> None:
@@ -121,7 +105,7 @@ class Flow:
         elif self._check and self.state is FlowState.OPEN:
             if now - self.statistics.began_at > _HELLO_S:
                 self._block(self._check.expired())
-        elif self._sending.is_overdue(now):
+        elif self._queue.is_overdue(now):
             self._repeat()
         else:
             self._keep_going(now)
@@ -129,11 +113,11 @@ class Flow:
     def abort(self, reason: CloseReason) -> None:
         """Reset the guest's side and close the other."""
         if self.state is not FlowState.CLOSED:
-            self._transmit(RST | ACK)
+            self._outgoing.reset()
             self._close(reason)
 
     def _take_reset(self, segment: Segment) -> None:
-        distance = after(segment.sequence, self._expected)
+        distance = after(segment.sequence, self._outgoing.expected)
         if distance == 0:
             self._close(CloseReason.GUEST_RST)
         elif 0 < distance < _RECEIVE_BYTES:
@@ -141,21 +125,21 @@ class Flow:
             self._acknowledge_later()
 
     def _take_syn(self, segment: Segment) -> None:
-        is_repeated = (segment.sequence + 1) & MASK == self._expected
+        is_repeated = (segment.sequence + 1) & MASK == self._outgoing.expected
         if self.state is FlowState.OPENING and is_repeated:
-            self._send_syn()
+            self._outgoing.repeat(is_open=False)
         elif self.state is FlowState.OPEN:
             self._acknowledge_later()
 
     def _take_acknowledgement(self, segment: Segment) -> bool:
         if self.state is FlowState.OPENING:
-            if segment.acknowledgement != self._sending.sequence:
+            if segment.acknowledgement != self._queue.sequence:
                 return False
             self.state = FlowState.OPEN
-        if segment.sequence != self._expected:
+        if segment.sequence != self._outgoing.expected:
             # A repeat, or a probe that asks for a sign of life (RFC 9293, 3.8.4).
             self._acknowledge_later()
-        heard = self._sending.acknowledge(segment)
+        heard = self._queue.acknowledge(segment)
         if heard is Heard.NONSENSE:
             self._acknowledge_later()
             return False
@@ -167,22 +151,22 @@ class Flow:
 
     def _take_data(self, segment: Segment) -> None:
         self._acknowledge_later()
-        known = after(self._expected, segment.sequence)
+        known = after(self._outgoing.expected, segment.sequence)
         if not 0 <= known < len(segment.payload) or self._guest_finished:
             return
         data = segment.payload[known:]
         if len(data) > self._acceptable_bytes():
             return
-        self._expected = (self._expected + len(data)) & MASK
+        self._outgoing.expected = (self._outgoing.expected + len(data)) & MASK
         self.statistics.up_bytes += len(data)
         self._deliver(data)
 
     def _take_fin(self, segment: Segment) -> None:
         at = (segment.sequence + len(segment.payload)) & MASK
         self._acknowledge_later()
-        if self._guest_finished or at != self._expected or self._upstream is None:
+        if self._guest_finished or at != self._outgoing.expected or self._upstream is None:
             return
-        self._expected = (self._expected + 1) & MASK
+        self._outgoing.expected = (self._outgoing.expected + 1) & MASK
         self._guest_finished = True
         if self._check is None:
             self._upstream.finish()
@@ -210,7 +194,7 @@ class Flow:
 
     def _pump(self) -> None:
         for _ in range(_READS_AT_ONCE):
-            limit = min(self._sending.space(), self._wire.data_room(), _READ_BYTES)
+            limit = min(self._queue.space(), self._wire.data_room(), self._read_bytes)
             if self._upstream is None or limit <= 0:
                 self._hold_upstream()
                 return
@@ -222,69 +206,38 @@ class Flow:
             if data is None:
                 return
             if not data:
-                self._send_fin()
+                self._upstream.pause()
+                self._outgoing.fin()
                 return
-            self._send_data(data)
+            self.statistics.down_bytes += len(data)
+            self._ack_due = False
+            self._outgoing.data(data)
 
     def _hold_upstream(self) -> None:
         if self._upstream is not None:
             self._upstream.pause()
-        if self._sending.space() > 0:
+        if self._queue.space() > 0:
             self._wire.wait_for_room(self)
 
-    def _send_data(self, data: bytes) -> None:
-        self.statistics.down_bytes += len(data)
-        for start in range(0, len(data), self._sending.mss):
-            piece = data[start : start + self._sending.mss]
-            self._transmit(ACK | PSH, piece)
-            self._sending.sent(piece)
-
-    def _send_fin(self) -> None:
-        if self._upstream is not None:
-            self._upstream.pause()
-        self._transmit(FIN | ACK)
-        self._sending.sent_control()
-        self._host_finished = True
-
-    def _send_syn(self) -> None:
-        options = syn_options(self._context.largest_mss, scaled=self._is_scaled)
-        sequence = self._sending.oldest_sequence
-        window = min(_MAX_WINDOW_FIELD, _RECEIVE_BYTES)
-        flags = SYN | ACK
-        self._wire.send(
-            self._writer.header(sequence, self._expected, flags, window, options=options)
-        )
-
-    def _transmit(self, flags: int, payload: bytes = b"", sequence: int | None = None) -> None:
-        number = self._sending.sequence if sequence is None else sequence
-        header = self._writer.header(number, self._expected, flags, self._window(), payload)
-        self._ack_due = False
-        self._wire.send(header, payload)
-
     def _repeat(self) -> None:
-        if self._sending.is_given_up:
+        if self._queue.is_given_up:
             self.abort(CloseReason.IDLE)
-        elif self.state is FlowState.OPENING:
-            self._send_syn()
-        elif (oldest := self._sending.oldest()) is not None:
-            sequence, data = oldest
-            self._transmit(ACK | PSH, data, sequence)
-        elif self._host_finished:
-            self._transmit(FIN | ACK, sequence=self._sending.oldest_sequence)
+        else:
+            self._outgoing.repeat(is_open=self.state is FlowState.OPEN)
 
     def _keep_going(self, now: float) -> None:
-        if self._sending.space() > 0:
+        if self._queue.space() > 0:
             self.resume()
-        elif self._sending.is_window_closed and now - self._probed_at > _PROBE_S:
-            # The guest's word that its window opened may be lost: an old number makes it repeat.
+        elif self._queue.is_window_closed and now - self._probed_at > _PROBE_S:
+            # The guest's word that its window opened may be lost.
             self._probed_at = now
-            self._transmit(ACK, sequence=(self._sending.sequence - 1) & MASK)
+            self._outgoing.probe()
 
     def _is_too_late(self, now: float) -> bool:
         silent_s = now - self._heard_at
         if self.state is FlowState.OPENING:
             return silent_s > _OPENING_S
-        is_waiting = self._host_finished and not self._guest_finished
+        is_waiting = self._outgoing.has_finished and not self._guest_finished
         return silent_s > (_FIN_WAIT_S if is_waiting else _IDLE_S)
 
     def _queued_bytes(self) -> int:
@@ -295,11 +248,9 @@ class Flow:
         # Twice the window: one that was offered may shrink when memory gets scarce.
         return min(2 * _RECEIVE_BYTES - self._queued_bytes(), self._context.budget.left)
 
-    def _window(self) -> int:
+    def _free_bytes(self) -> int:
         free = _RECEIVE_BYTES - self._queued_bytes()
-        if self._context.budget.left < _SCARCE_BYTES:
-            free = min(free, _SCARCE_WINDOW)
-        return max(0, min(_MAX_WINDOW_FIELD, free >> (WINDOW_SHIFT if self._is_scaled else 0)))
+        return min(free, _SCARCE_WINDOW) if self._context.budget.left < _SCARCE_BYTES else free
 
     def _acknowledge_later(self) -> None:
         self._ack_due = True
@@ -313,14 +264,12 @@ class Flow:
         self.abort(CloseReason.PEER_RST)
 
     def _close_when_done(self) -> None:
-        is_done = self._guest_finished and self._host_finished and self._sending.is_acknowledged
+        is_done = (
+            self._guest_finished and self._outgoing.has_finished and self._queue.is_acknowledged
+        )
         if is_done and self.state is FlowState.OPEN and not self._queued_bytes():
-            self._transmit(ACK)
+            self._outgoing.acknowledgement()
             self._close(CloseReason.DONE)
-
-    def refuse(self) -> None:
-        """There is no upstream: answer the SYN with a reset."""
-        self.abort(CloseReason.PEER_RST)
 
     def _close(self, reason: CloseReason) -> None:
         if self.state is FlowState.CLOSED:
@@ -330,5 +279,5 @@ class Flow:
             self._upstream.close()
         elif self._upstream is not None:
             self._upstream.reset()
-        self._sending.drop()
+        self._queue.drop()
         self._context.observer.closed(self.spec, reason)

@@ -74,7 +74,7 @@ class PoweredOn:
             happened=happened,
             code=code,
             errors=tuple(printable(line) for line in errors),
-            console=self.console.said.tail(),
+            console=self.console.said,
         )
 
     def _lose_share(self) -> None:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.infra.qemu.console import Transcript
 
-_SHOWN_LINES: Final = 8
+_SHOWN_LINES: Final = 6
+_SEARCHED_LINES: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ _SYMPTOMS: Final = (
 
 
 def explain(
-    *, happened: str, code: ErrorCode, errors: tuple[str, ...], console: tuple[str, ...]
+    *, happened: str, code: ErrorCode, errors: tuple[str, ...], console: Transcript
 ) -> BboxError:
     """The error of a start that went wrong.
 
@@ -88,11 +90,12 @@ def explain(
         happened: One sentence on what was seen.
         code: What it is, unless a symptom tells better.
         errors: What QEMU said on its standard error, escaped.
-        console: The console's last lines, escaped.
+        console: What the guest's console said.
     """
-    said = (*errors, *console)
+    said = (*errors, *console.tail(_SEARCHED_LINES))
     found = next((s for s in _SYMPTOMS if any(s.pattern.search(line) for line in said)), None)
-    last = "".join(f"\n  {line}" for line in said[-_SHOWN_LINES:]) or "\n  (nothing was said)"
+    shown = (*errors[-_SHOWN_LINES:], *console.tail(_SHOWN_LINES))
+    last = "".join(f"\n  {line}" for line in shown) or "\n  (nothing was said)"
     if found is None:
         return BboxError(
             code,

@@ -70,6 +70,10 @@ class SpanRecorder(ProgressObserver):
         self._end(phase, message, failed=True)
 
     @override
+    def noted(self, message: str) -> None:
+        pass
+
+    @override
     def warned(self, message: str) -> None:
         pass
 

@@ -74,6 +74,8 @@ class Listing:
     def _shows(self, path: str, delta: Delta) -> bool:
         """Whether a difference may be flushed; what may not is noted."""
         is_inner = _is_directory(delta)
+        if (is_inner and path in self.upper.cut) or self._is_same_link(path, delta):
+            return False
         withheld = self.withholding.of(path, is_inner=is_inner)
         if withheld is not None and (withheld.top != path or is_inner):
             self._groups[withheld] += not is_inner
@@ -82,6 +84,10 @@ class Listing:
         if reason is not None:
             self._found.append(withheld_change(path, self._unhashed(path, delta), reason))
         return reason is None
+
+    def _is_same_link(self, path: str, delta: Delta) -> bool:
+        link = delta.after.link if delta.after is not None else None
+        return link is not None and self.baseline.links.get(path) == link
 
     def _add_groups(self) -> None:
         for path, count in self.upper.counts.items():

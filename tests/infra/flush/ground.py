@@ -69,13 +69,14 @@ class Ground:
 
     workspace: Path
     session: Path
+    name: str = "00c0ffee"
 
     def flusher(self, faults: Faults | None = None) -> DiskFlusher:
         return DiskFlusher(
             workspace=HostPath(str(self.workspace)),
             journals=HostPath(str(self.session / "flush")),
             lock=HostPath(str(self.session / "lock")),
-            session=SessionId("00c0ffee"),
+            session=SessionId(self.name),
             faults=faults,
         )
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import errno
+import json
 import os
+import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -191,3 +194,19 @@ async def test_a_damaged_intent_changes_nothing_and_says_so(
 
     assert caught.value.code is ErrorCode.FLUSH_JOURNAL_CORRUPT
     assert state_of(ground.workspace) == before
+
+
+def test_on_a_disk_that_is_really_full_the_others_are_written(directory: Path) -> None:
+    script = "tests.infra.flush.small_disk"
+    words = ["unshare", "--user", "--map-root-user", "--mount", sys.executable, "-m", script]
+    root = Path(__file__).parents[3]
+    done = subprocess.run([*words, str(directory)], capture_output=True, cwd=root, check=False)
+    if b"unshare failed" in done.stderr or b"unshare:" in done.stderr:
+        pytest.skip("no user namespaces here")
+
+    assert json.loads(done.stdout) == {
+        "before": "applied",
+        "large": "failed No space left on device",
+        "small": "applied",
+        "files": "before small",
+    }

@@ -1,8 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+from pathlib import Path
+
 import pytest
 
 from bbox_server.domain.error import ErrorCode
+from bbox_server.infra.qemu.console import Transcript
 from bbox_server.infra.qemu.diagnosis import explain
+
+
+def spoken(*lines: str) -> Transcript:
+    transcript = Transcript(Path(os.devnull))
+    transcript.close()
+    for line in lines:
+        transcript.add(line.encode())
+    return transcript
 
 
 @pytest.mark.parametrize(
@@ -38,7 +50,10 @@ from bbox_server.infra.qemu.diagnosis import explain
 )
 def test_a_symptom_leads_to_a_cause_and_a_remedy(line: str, code: ErrorCode, remedy: str) -> None:
     error = explain(
-        happened="QEMU ended.", code=ErrorCode.BOOT_FAILED, errors=(), console=("BBOX init 1", line)
+        happened="QEMU ended.",
+        code=ErrorCode.BOOT_FAILED,
+        errors=("an error",),
+        console=spoken("BBOX init 1", line),
     )
     assert error.code is code
     assert remedy in error.remediation
@@ -48,10 +63,17 @@ def test_a_symptom_leads_to_a_cause_and_a_remedy(line: str, code: ErrorCode, rem
 
 def test_only_the_last_lines_are_shown() -> None:
     console = tuple(f"line {number}" for number in range(100))
-    error = explain(happened="x", code=ErrorCode.BOOT_FAILED, errors=(), console=console)
-    assert error.cause.count("\n") == 8
+    error = explain(happened="x", code=ErrorCode.BOOT_FAILED, errors=(), console=spoken(*console))
+    assert error.cause.count("\n") == 6
 
 
 def test_silence_is_said() -> None:
-    error = explain(happened="x", code=ErrorCode.BOOT_TIMEOUT, errors=(), console=())
+    error = explain(happened="x", code=ErrorCode.BOOT_TIMEOUT, errors=(), console=spoken())
     assert "(nothing was said)" in error.cause
+
+
+def test_a_panic_is_shown_and_not_the_trace_that_follows() -> None:
+    trace = (f"trace {number}" for number in range(100))
+    console = spoken("Kernel panic - not syncing: No working init found.", *trace)
+    error = explain(happened="x", code=ErrorCode.BOOT_FAILED, errors=(), console=console)
+    assert "\n  Kernel panic - not syncing: No working init found.\n" in error.cause
