@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes, hunks, verdicts and flushes on the wire (protocol.md)."""
 
+from typing import Final
+
 from bbox_server.domain.change import (
     Change,
     ChangeKind,
     Entry,
     EntryKind,
     Hunk,
+    HunkLine,
     Tier,
     WithheldReason,
 )
@@ -14,6 +17,9 @@ from bbox_server.domain.flush import FlushKind, FlushReport, ResultKind
 from bbox_server.domain.plan import ConflictReason, FlushPlan, OperationKind, SkipReason
 from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
 from bbox_server.wire.model import Message
+
+NO_NEWLINE: Final = "\\ No newline at end of file"
+"""What stands after a line that has no end, as in every unified diff."""
 
 
 class SideMessage(Message):
@@ -27,7 +33,7 @@ class SideMessage(Message):
 
 
 class HunkMessage(Message):
-    """A part of a change that is decided on its own. `diff` are its lines as text."""
+    """A part of a change that is decided on its own. `diff` are its lines as a unified diff."""
 
     id: str
     header: str
@@ -99,13 +105,17 @@ class SkippedMessage(Message):
 
 
 class PlanMessage(Message):
-    """What a flush would do; `plan_hash` names exactly this."""
+    """What a flush would do; `plan_hash` names exactly this.
+
+    `hardLinked` are files with other names, which keep the old content.
+    """
 
     session: str
     plan_hash: str
     operations: tuple[OperationMessage, ...]
     conflicts: tuple[ConflictMessage, ...]
     skipped: tuple[SkippedMessage, ...]
+    hard_linked: tuple[str, ...] = ()
 
 
 class ResultMessage(Message):
@@ -158,6 +168,7 @@ def plan_message(session: str, plan: FlushPlan) -> PlanMessage:
             SkippedMessage(change=item.change, path=str(item.path), reason=item.reason)
             for item in plan.skipped
         ),
+        hard_linked=tuple(map(str, plan.hard_linked)),
     )
 
 
@@ -206,7 +217,6 @@ def change_message(item: ReviewItem, *, with_hunks: bool = True) -> ChangeMessag
 
 
 def _hunk(item: ReviewItem, hunk: Hunk) -> HunkMessage:
-    lines = (line.origin + line.content.decode("utf-8", "surrogateescape") for line in hunk.lines)
     return HunkMessage(
         id=hunk.id,
         header=hunk.header,
@@ -215,8 +225,13 @@ def _hunk(item: ReviewItem, hunk: Hunk) -> HunkMessage:
         new_start=hunk.new_start,
         new_lines=hunk.new_lines,
         verdict=item.hunk_verdict(hunk.id),
-        diff="".join(lines),
+        diff="".join(map(_line, hunk.lines)),
     )
+
+
+def _line(line: HunkLine) -> str:
+    text = line.origin + line.content.decode("utf-8", "surrogateescape")
+    return text if text.endswith("\n") else f"{text}\n{NO_NEWLINE}\n"
 
 
 def side_message(entry: Entry | None) -> SideMessage | None:

@@ -8,12 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
-from bbox_server.entrypoints.cli import (
-    machine_commands,
-    review_command,
-    run_command,
-    session_commands,
-)
+from bbox_server.entrypoints.cli import machine_commands, review_command, session_commands
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.failure import as_text, failure_of
@@ -25,8 +20,19 @@ INTERRUPTED: Final = 130
 
 Command = Callable[[Namespace, Services, Console], Awaitable[int]]
 
+
+async def _run_command(values: Namespace, services: Services, console: Console) -> int:
+    # pydantic takes a third of a second: what talks to no host does not pay for it.
+    from bbox_server.entrypoints.cli import run_command  # noqa: PLC0415 (see above)
+
+    commands = {"attach": run_command.attach, "stop": run_command.stop}
+    return await commands.get(values.command, run_command.run)(values, services, console)
+
+
 COMMANDS: Final[dict[str, Command]] = {
-    "run": run_command.run,
+    "run": _run_command,
+    "attach": _run_command,
+    "stop": _run_command,
     "review": review_command.review,
     "flush": review_command.flush,
     "undo": review_command.undo,
@@ -63,9 +69,10 @@ async def _run(line: CommandLine, services: Services, console: Console) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (asyncio.run always has one)
-    # A hang-up or a kill ends the run as Ctrl-C does: VM stopped, terminal restored, work kept.
+    # A hang-up or a kill ends this process as Ctrl-C does: in order, with the terminal restored.
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
+    line.values.command = line.command
     return await COMMANDS[line.command](line.values, services, console)
 
 

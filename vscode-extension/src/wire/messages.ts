@@ -225,7 +225,7 @@ export interface FlushUndoParams {
 /** Gracefully: the agent and the guest get time to end. */
 export type HowToStop = "graceful" | "now";
 
-/** A part of a change that is decided on its own. `diff` are its lines as text. */
+/** A part of a change that is decided on its own. `diff` are its lines as a unified diff. */
 export interface HunkMessage {
   readonly id: string;
   readonly header: string;
@@ -268,13 +268,18 @@ export interface OperationMessage {
 /** Where a command's output goes; a PTY has one only. */
 export type OutputStream = "output" | "error";
 
-/** What a flush would do; `plan_hash` names exactly this. */
+/**
+ * What a flush would do; `plan_hash` names exactly this.
+ *
+ * `hardLinked` are files with other names, which keep the old content.
+ */
 export interface PlanMessage {
   readonly session: string;
   readonly planHash: string;
   readonly operations: readonly OperationMessage[];
   readonly conflicts: readonly ConflictMessage[];
   readonly skipped: readonly SkippedMessage[];
+  readonly hardLinked: readonly string[];
 }
 
 /** What became of one operation. */
