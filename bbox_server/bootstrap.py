@@ -20,6 +20,7 @@ from typing_extensions import override
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview, ReviewParts
+from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.clock import IdSource
@@ -128,7 +129,11 @@ class Composition:
     @cached_property
     def sessions(self) -> DiskSessionStore:
         """Sessions on disk."""
-        return DiskSessionStore(state=self.directories.state, runtime=self.directories.runtime)
+        return DiskSessionStore(
+            state=self.directories.state,
+            runtime=self.directories.runtime,
+            keep_runtime=self._keeps_data,
+        )
 
     @cached_property
     def agents(self) -> AgentRegistry:
@@ -220,6 +225,12 @@ class Composition:
             progress=progress,
             clock=clock,
             ids=self.ids,
+            prune=PruneSessions(
+                sessions=self.sessions,
+                snapshots=self.snapshots,
+                clock=clock,
+                keep_days=None if self._keeps_data else KEEP_DAYS,
+            ),
         )
 
     @property
@@ -312,6 +323,11 @@ class Composition:
             environ=self.environ,
             new_session=RandomIds().session_id,
         )
+
+    @property
+    def _keeps_data(self) -> bool:
+        """Compat CLI-27."""
+        return self.environ.get("BBOX_KEEP_VM_DATA") == "1"
 
     def _workspace_lock(self, workspace: HostPath) -> HostPath:
         locks = self.directories.state / "locks"

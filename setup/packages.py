@@ -10,6 +10,7 @@ from setup.command import SetupError, run, say
 
 PACKAGES: Final = (
     "buildah",  # images from Containerfiles
+    "busybox-static",  # the guest's scripts and disks in tests
     "ca-certificates",
     "e2fsprogs",  # the guest's scratch disk
     "git",

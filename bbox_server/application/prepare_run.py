@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.application.guest_environment import guest_environment, own_variables
 from bbox_server.domain.agent import (
     Access,
     Agent,
@@ -28,27 +29,17 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
-from bbox_server.domain.environment import (
-    GIT_IDENTITY_NAMES,
-    GIT_TOKEN_NAMES,
-    RunFacts,
-    assembled,
-    forwarded,
-    merged_patterns,
-    universal,
-)
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GUEST_HOME, GuestFile, Launch
+from bbox_server.domain.launch import GUEST_WORKSPACE, GuestFile, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
 from bbox_server.domain.snapshot import Snapshot, Snapshots
 from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
-from bbox_server.domain.workspace import HostPath, below
+from bbox_server.domain.workspace import below
 
-GUEST_WORKSPACE: Final = HostPath("/workspace")
 PROXY_SOCKET: Final = "credentials"
 # A run of an image without an agent: enough for a shell and a compiler.
 IMAGE_MEMORY_MIB: Final = 2048
@@ -105,18 +96,12 @@ class PrepareRun:
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
+        own = own_variables(
+            agent, access, session, has_certificates=bool(self.trusted_certificates)
+        )
         launch = Launch(
             argv=command,
-            env=_environment(
-                request,
-                agent,
-                resources.memory_mib,
-                {
-                    **(agent.provider_environment(access) if agent else {}),
-                    **(CERTIFICATE_VARIABLES if self.trusted_certificates else {}),
-                    **_own_variables(agent, session),
-                },
-            ),
+            env=guest_environment(request, agent, resources.memory_mib, own),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
@@ -254,62 +239,6 @@ def _command(request: RunRequest, agent: Agent | None, root: RootFilesystem) -> 
 
 def _directory(agent: Agent | None, root: RootFilesystem) -> str:
     return GUEST_WORKSPACE if agent or not root.config.workdir else root.config.workdir
-
-
-def _environment(
-    request: RunRequest,
-    agent: Agent | None,
-    memory_mib: int,
-    authoritative: Mapping[str, str],
-) -> dict[str, str]:
-    patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
-    carried = forwarded(
-        (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES),
-        (f"{name}={value}" for name, value in request.environ.items()),
-    )
-    return assembled(
-        defaults=agent.env if agent else {},
-        shares=agent.memory.environment(memory_mib) if agent else {},
-        forwarded_variables={n: v for n, v in carried.items() if n not in NEVER_FORWARDED},
-        authoritative=authoritative,
-    )
-
-
-# What a terminal program needs to draw rightly (compat VM-12).
-TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
-
-# Keys stay on the host, and so does where they are used; tokens need more than a pattern (P-23).
-NEVER_FORWARDED: Final = frozenset(
-    {
-        *GIT_TOKEN_NAMES,
-        *(name for route in ROUTES.values() for name in route.credential.environment_names),
-        *(route.upstream_variable for route in ROUTES.values()),
-    }
-)
-
-GUEST_CERTIFICATES: Final = "/run/bbox/ca-certificates.crt"
-# OpenSSL, Node, pip, requests, curl and git each read a variable of their own.
-CERTIFICATE_VARIABLES: Final = dict.fromkeys(
-    (
-        "SSL_CERT_FILE",
-        "NODE_EXTRA_CA_CERTS",
-        "PIP_CERT",
-        "REQUESTS_CA_BUNDLE",
-        "CURL_CA_BUNDLE",
-        "GIT_SSL_CAINFO",
-    ),
-    GUEST_CERTIFICATES,
-)
-
-
-def _own_variables(agent: Agent | None, session: SessionId) -> dict[str, str]:
-    facts = RunFacts(
-        agent=agent.name if agent else "",
-        workspace=GUEST_WORKSPACE,
-        home=GUEST_HOME,
-        session=session,
-    )
-    return {"GIT_TERMINAL_PROMPT": "0", **universal(facts)}
 
 
 def _policy(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bbox_server.application.attach_terminal import AttachTerminal
 from bbox_server.application.prepare_run import PrepareRun
+from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_sandbox import RunSandbox
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.domain.change import ChangeSet
@@ -63,10 +64,12 @@ class RunAgent:
     progress: ProgressObserver
     clock: Clock
     ids: IdSource
+    prune: PruneSessions
 
     async def __call__(self, request: RunRequest) -> RunOutcome:
         """Run to the end of the agent. Raises: what preparing and starting raise."""
         record = self._record(request)
+        await self.prune()
         self.sessions.create(record)
         with self.sessions.hold(record.id) as directories:
             journal = SessionJournal(

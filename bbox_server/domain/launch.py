@@ -10,8 +10,10 @@ from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
 from bbox_server.domain.snapshot import Snapshot
 from bbox_server.domain.vm import VmResources
+from bbox_server.domain.workspace import HostPath
 
 GUEST_HOME: Final = "/home/sandbox"
+GUEST_WORKSPACE: Final = HostPath("/workspace")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from bbox_server.application.prepare_run import PrepareRun
+from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import RunSandbox
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
@@ -130,6 +131,7 @@ class House:
             progress=self.progress,
             clock=clock,
             ids=FakeIds(),
+            prune=PruneSessions(sessions=self.store, snapshots=self.snapshots, clock=clock),
         )
 
 

@@ -125,3 +125,12 @@ def test_events_are_numbered_on_after_a_line_that_was_cut_short(tmp_path: Path) 
         (1, EventKind.STATE),
         (2, EventKind.WARNING),
     ]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_what_a_vm_was_started_from_is_kept_when_asked(tmp_path: Path, keep: bool) -> None:  # noqa: FBT001 (a test's parameter)
+    store = DiskSessionStore(state=tmp_path / "state", runtime=tmp_path / "run", keep_runtime=keep)
+    store.create(a_record())
+    with store.hold(SESSION) as directories:
+        Path(directories.runtime, "initramfs").touch()
+    assert Path(directories.runtime, "initramfs").exists() is keep

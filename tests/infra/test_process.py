@@ -133,6 +133,14 @@ async def test_a_child_that_ignores_sigterm_is_killed() -> None:
         assert await child.stop(grace_s=0.2) == -signal.SIGKILL
 
 
+async def test_a_child_that_writes_on_and_on_is_killed() -> None:
+    async with spawn(shell("trap '' TERM; exec cat /dev/zero")) as child:
+        await child.output.read()
+        began = time.monotonic()
+        assert await child.stop(grace_s=0.2) == -signal.SIGKILL
+    assert time.monotonic() - began < 3
+
+
 async def test_a_child_that_ends_on_sigterm_may_write_much_before() -> None:
     script = (
         "trap 'head -c 500000 /dev/zero; exit 7' TERM; echo ready; while :; do sleep 0.01; done"
@@ -236,7 +244,7 @@ def test_run_blocking_ends_a_child_that_takes_too_long() -> None:
     ("uid", "gid", "environment", "expected"),
     [
         (1000, 1000, {"SUDO_UID": "5"}, (1000, 1000)),
-        (1000, 0, {}, (1000, 1000)),
+        (1000, 0, {}, (1000, 0)),
         (0, 0, {}, (64998, 64998)),
         (0, 0, {"SUDO_UID": "1001", "SUDO_GID": "1002"}, (1001, 1002)),
         (0, 0, {"SUDO_UID": "0", "SUDO_GID": "0"}, (64998, 64998)),
@@ -283,6 +291,18 @@ async def test_an_endless_line_is_handed_on_in_pieces() -> None:
     lines = await received(b"x" * 1000, 10)
     assert b"".join(lines) == b"x" * 1000
     assert max(map(len, lines)) <= 10
+
+
+async def test_a_stream_without_end_can_be_closed() -> None:
+    zeros = os.open("/dev/zero", os.O_RDONLY)
+    pieces: list[bytes] = []
+    reading, writing = os.pipe()
+    lines = Lines(reading, pieces.append)
+    os.dup2(zeros, reading)
+    lines.close()
+    os.close(zeros)
+    os.close(writing)
+    assert pieces
 
 
 async def test_the_end_of_a_child_calls_back() -> None:

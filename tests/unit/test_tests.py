@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.unit.tracked_files import python_trees
 
-ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns")
+ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns", "wait_for")
 SLOW: Final = {"vm", "e2e"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

@@ -7,9 +7,11 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator, Mapping
@@ -171,6 +173,17 @@ def make_bbox(home: Path, env: Mapping[str, str]) -> Bbox:
         "XDG_CONFIG_HOME": str(home / "config"),
     }
     return Bbox(home=home, env={**os.environ, **own, "NO_COLOR": "1", **env})
+
+
+@contextmanager
+def own_bbox(env: Mapping[str, str] | None = None) -> Iterator[Bbox]:
+    """A bbox for the time of a `with`, for fixtures that live longer than `sandbox_dir`."""
+    home = Path(tempfile.mkdtemp(prefix="bbox-"))
+    home.chmod(0o711)
+    try:
+        yield make_bbox(home, env or {})
+    finally:
+        shutil.rmtree(home)
 
 
 def make_repository(directory: Path) -> None:

@@ -1,122 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest booted by a plain QEMU command line, to prove the guest system without any adapter."""
+"""A running guest as a test sees it: console, control port, shell port."""
 
-import contextlib
-import io
 import os
 import re
 import select
-import shutil
 import socket
 import subprocess
 import sys
-import tarfile
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import asyncssh
 
-from bbox_server.domain.vm import BootFiles, GuestConfig, ShellIdentity
-from bbox_server.domain.workspace import HostPath
-from bbox_server.infra.guest_system.system import BuiltGuestSystem
-from bbox_server.infra.process.sandbox_user import SandboxUser, resolve_sandbox_user
+from tests.vm.guest_host import run
 
-REPOSITORY = Path(__file__).parents[2]
-CACHE = Path(
-    os.environ.get("BBOX_TEST_CACHE", "/var/cache/bbox" if os.geteuid() == 0 else "~/.cache/bbox")
-).expanduser()
 BOOT_DEADLINE_S = 25.0
-_VIRTIOFSD = "/usr/lib/qemu/virtiofsd"
-# Bound and remounted read-only where asked, then virtiofsd with the namespace's capabilities.
-_SHARE_SCRIPT = """
-mount --make-rprivate / && mount --bind "$1" "$1" && mount -o "remount,bind,$2,nosuid,nodev" "$1" &&
-exec "$0" --fd=3 -o "source=$1,xattr,cache=always" -f
-"""
-
-
-def _run(*argv: str, stdin: bytes = b"") -> None:
-    subprocess.run(  # noqa: S603  the argv is the test's own
-        argv, cwd=REPOSITORY, input=stdin, check=True, stdout=subprocess.DEVNULL
-    )
-
-
-def _start(*argv: str, output: IO[bytes] | int, fd: int | None = None) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603  the argv is the test's own
-        argv,
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.STDOUT,
-        pass_fds=() if fd is None else (fd,),
-    )
-
-
-def sandbox_user() -> SandboxUser:
-    return resolve_sandbox_user(uid=os.geteuid(), gid=os.getegid(), environment={})
-
-
-def as_sandbox() -> list[str]:
-    user = sandbox_user()
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups"]
-
-
-def give(path: Path) -> None:
-    if os.geteuid() == 0:
-        os.chown(path, sandbox_user().uid, sandbox_user().gid, follow_symlinks=False)
+_DEFAULT_CACHE = "/var/cache/bbox" if os.geteuid() == 0 else "~/.cache/bbox"
+CACHE = Path(os.environ.get("BBOX_TEST_CACHE", _DEFAULT_CACHE)).expanduser()
 
 
 def built_guests() -> Path:
     """The guests of the cache, with the one of this tree built and newest."""
     guests = CACHE / "guest"
-    _run(
+    run(
         *(sys.executable, "-m", "guest.build", "build"),
         *("--packages", str(CACHE / "packages"), "--output", str(guests)),
     )
     return guests
-
-
-def make_image(target: Path, files: Mapping[str, bytes | str]) -> Path:
-    """A squashfs of root's files; a text is a symlink's target, bytes an executable, or a directory
-    where the name ends with a slash."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for name, content in files.items():
-            entry = tarfile.TarInfo(name.rstrip("/"))
-            entry.mode = 0o755
-            if name.endswith("/"):
-                entry.type = tarfile.DIRTYPE
-                tar.addfile(entry)
-            elif isinstance(content, str):
-                entry.type, entry.linkname = tarfile.SYMTYPE, content
-                tar.addfile(entry)
-            else:
-                entry.size = len(content)
-                tar.addfile(entry, io.BytesIO(content))
-    _run("tar2sqfs", "-q", "-f", "-c", "gzip", str(target), stdin=archive.getvalue())
-    target.chmod(0o644)
-    return target
-
-
-def tsc_khz() -> int:
-    found = re.search(r"cpu MHz\s*:\s*([0-9.]+)", Path("/proc/cpuinfo").read_text())
-    assert found is not None
-    return round(float(found[1]) * 1000)
-
-
-def make_identity() -> tuple[ShellIdentity, asyncssh.SSHKey, asyncssh.SSHKey]:
-    host, client = (asyncssh.generate_private_key("ssh-ed25519") for _ in range(2))
-    identity = ShellIdentity(
-        host_private_key=host.export_private_key(),
-        host_public_key=host.export_public_key(),
-        client_private_key=client.export_private_key(),
-        client_public_key=client.export_public_key(),
-    )
-    return identity, host, client
 
 
 @dataclass
@@ -130,6 +41,7 @@ class GuestMachine:
     started: float = 0.0
     console: bytes = b""
     control: socket.socket | None = None
+    data: socket.socket | None = None
 
     @property
     def qemu(self) -> subprocess.Popen[bytes]:
@@ -186,7 +98,10 @@ class GuestMachine:
 
     def open_shell_port(self) -> socket.socket:
         """RESET, READY, GO: a socket on which sshd waits for a client."""
+        if self.data is not None:
+            self.data.close()  # the port serves one client; the next one would wait for ever
         data, nonce = self._connect("ssh"), os.urandom(6).hex()
+        self.data = data
         control = self._control()
         control.sendall(f"\nRESET {nonce}\n".encode())
         wanted, seen = f"BBOX-READY {nonce}\n".encode(), b""
@@ -216,17 +131,20 @@ class GuestMachine:
         )
 
     def stop(self) -> None:
-        if self.control is not None:
-            self.control.close()
+        """End whatever runs; the files stay."""
+        for client in (self.control, self.data):
+            if client is not None:
+                client.close()
         for process in reversed(self.processes):
             process.kill()
             process.wait()
-            for stream in (process.stdout, process.stderr):
-                if stream is not None:
-                    stream.close()
+            if process.stdout is not None:
+                process.stdout.close()
+        self.processes, self.console, self.control, self.data = [], b"", None, None
 
     def _connect(self, name: str) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
+        client.settimeout(10)
         end = time.monotonic() + 10
         while True:
             try:
@@ -236,130 +154,3 @@ class GuestMachine:
                 self.pump(0.02)
             else:
                 return client
-
-
-def start_share(directory: Path, name: str, source: Path, mode: str) -> subprocess.Popen[bytes]:
-    """A virtiofsd that maps the guest's uid 1000 to ours, on a socket that exists already."""
-    path = directory / f"{name}.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        give(path)
-        listener.listen(1)
-        argv = [
-            *as_sandbox(),
-            *("unshare", "--user", "--mount", "--map-user=1000", "--map-group=1000", "--keep-caps"),
-            *("sh", "-c", _SHARE_SCRIPT, _VIRTIOFSD, str(source), mode),
-        ]
-        with (directory / f"{name}.log").open("wb") as log:
-            script = f'exec 3<&{listener.fileno()} && exec "$@"'
-            return _start("sh", "-c", script, "sh", *argv, output=log, fd=listener.fileno())
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachineSpec:
-    image: Path
-    guests: Path
-    tree: Mapping[str, bytes] = field(default_factory=dict)
-    image_env: Mapping[str, str] = field(default_factory=dict)
-    certificates: bytes = b""
-    tmp_size_mib: int = 32
-    memory_mib: int = 512
-    machine: str = "microvm"
-    with_shares: bool = True
-    time_ns: int | None = None
-
-
-@contextlib.contextmanager
-def guest_machine(spec: MachineSpec) -> Iterator[GuestMachine]:
-    directory = Path(tempfile.mkdtemp(prefix="bbox-vm-", dir="/tmp"))
-    give(directory)
-    identity, host_key, client_key = make_identity()
-    machine = GuestMachine(directory, host_key, client_key)
-    try:
-        _prepare_shares(directory, spec)
-        boot = _assemble(spec, identity, directory)
-        if spec.with_shares:
-            for name, mode in (("lo", "ro"), ("up", "rw")):
-                machine.processes.append(start_share(directory, name, directory / name, mode))
-        machine.started = time.monotonic()
-        argv = [*as_sandbox(), *qemu_argv(spec, boot, directory)]
-        machine.processes.append(_start(*argv, output=subprocess.PIPE))
-        yield machine
-    finally:
-        machine.stop()
-        for path in directory.rglob("work"):
-            path.chmod(0o700)
-        shutil.rmtree(directory)
-
-
-def _assemble(spec: MachineSpec, identity: ShellIdentity, directory: Path) -> BootFiles:
-    guest = GuestConfig(
-        hostname="bbox-test",
-        tmp_size_mib=spec.tmp_size_mib,
-        identity=identity,
-        time_ns=time.time_ns() if spec.time_ns is None else spec.time_ns,
-        image_env=spec.image_env,
-        trusted_certificates=spec.certificates,
-    )
-    system = BuiltGuestSystem(root=spec.guests, owner=sandbox_user())
-    return system.assemble(guest, HostPath(str(directory)))
-
-
-def _prepare_shares(directory: Path, spec: MachineSpec) -> None:
-    for name in ("lo", "up", "up/u", "up/w"):
-        (directory / name).mkdir()
-        give(directory / name)
-    for name, content in spec.tree.items():
-        path = directory / "lo" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        give(path)
-        give(path.parent)
-    scratch = directory / "scratch.img"
-    with scratch.open("wb") as file:
-        file.truncate(1 << 30)
-    _run(
-        *("/sbin/mkfs.ext4", "-F", "-q", "-m", "0", "-O", "^has_journal"),
-        *("-E", "root_owner=0:0", str(scratch)),
-    )
-    give(scratch)
-
-
-def qemu_argv(spec: MachineSpec, boot: BootFiles, directory: Path) -> list[str]:
-    bus = "device" if spec.machine == "microvm" else "pci"
-    machine = {
-        "microvm": "microvm,rtc=on,graphics=off",
-        "q35": "q35,graphics=off,usb=off,sata=off,smbus=off",
-    }[spec.machine]
-    append = (
-        f"console=ttyS0 edd=off tsc_early_khz={tsc_khz()} tsc=reliable"
-        " quiet loglevel=3 panic=-1 ipv6.disable=1 cryptomgr.notests"
-    )
-    argv = [
-        *("qemu-system-x86_64", "-M", machine, "-accel", "tcg,tb-size=64", "-cpu", "max"),
-        *("-smp", "1", "-m", str(spec.memory_mib), "-nodefaults", "-no-user-config"),
-        *("-display", "none", "-no-reboot", "-kernel", boot.kernel, "-initrd", boot.initramfs),
-        *("-append", append, "-chardev", "stdio,id=con,signal=off", "-serial", "chardev:con"),
-        *("-object", f"memory-backend-memfd,id=mem,size={spec.memory_mib}M,share=on"),
-        *("-machine", "memory-backend=mem", "-global", "virtio-mmio.force-legacy=false"),
-        *("-drive", f"if=none,id=r,file={spec.image},format=raw,readonly=on,file.locking=off"),
-        *("-device", f"virtio-blk-{bus},drive=r"),
-        *("-drive", f"if=none,id=s,file={directory}/scratch.img,format=raw,cache=unsafe"),
-        *("-device", f"virtio-blk-{bus},drive=s", "-device", f"virtio-serial-{bus},id=vs"),
-        *("-chardev", f"socket,id=p0,path={directory}/ssh,server=on,wait=off"),
-        *("-device", "virtserialport,bus=vs.0,chardev=p0,name=bbox.ssh,nr=1"),
-        *("-chardev", f"socket,id=p1,path={directory}/ctl,server=on,wait=off"),
-        *("-device", "virtserialport,bus=vs.0,chardev=p1,name=bbox.ctl,nr=2"),
-        *(
-            "-device",
-            f"virtio-rng-{bus}",
-            "-device",
-            f"virtio-balloon-{bus},free-page-reporting=on",
-        ),
-        *("-netdev", "user,id=n,restrict=on,net=192.168.127.0/24,host=192.168.127.1,ipv6=off"),
-        *("-device", f"virtio-net-{bus},netdev=n" + (",romfile=" if bus == "pci" else "")),
-    ]
-    for tag in ("lo", "up") if spec.with_shares else ():
-        argv += ["-chardev", f"socket,id=c{tag},path={directory}/{tag}.sock"]
-        argv += ["-device", f"vhost-user-fs-{bus},chardev=c{tag},tag={tag}"]
-    return argv

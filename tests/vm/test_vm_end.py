@@ -109,7 +109,9 @@ async def test_a_share_that_dies_ends_the_vm(house: House) -> None:
             if f"source={house.root}/upper" in words:
                 os.kill(pid, signal.SIGKILL)
         async with asyncio.timeout(10):
-            assert (await sandbox.vm.wait()).end is VmEnd.KILLED
+            exit_ = await sandbox.vm.wait()
+        assert exit_.end is VmEnd.KILLED
+        assert any(f"{house.root}/upper ended" in line for line in exit_.console_tail)
         with pytest.raises(BboxError) as caught:
             await sandbox.vm.open_shell_channel()
         assert caught.value.code is ErrorCode.GUEST_LOST

@@ -55,6 +55,7 @@ GIT_HOSTS: Final = HostGroup(
     ),
 )
 
+# Docker Hub's blobs come from below docker.com since it left R2 (docker/docs#25304, 2026-06).
 CONTAINERS: Final = HostGroup(
     name="containers",
     reason="Pull images: Docker Hub with its login and blobs, GitHub's registry, Quay.",

@@ -35,7 +35,7 @@ async def doctor(values: Namespace, services: Services, console: Console) -> int
     checks = await services.diagnose()()
     ready = all(check.status is not CheckStatus.FAILED for check in checks)
     if values.json:
-        from bbox_server.wire.session import doctor_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.session import doctor_message
 
         console.say(doctor_message(checks).to_json(indent=2))
         return 0 if ready else 1

@@ -79,7 +79,7 @@ async def _run(line: CommandLine, services: Services, console: Console) -> int:
 def _fail(error: BboxError, console: Console, *, as_json: bool) -> int:
     failure = failure_of(error)
     if as_json:
-        from bbox_server.wire.session import ErrorMessage, failure_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.session import ErrorMessage, failure_message
 
         console.say(ErrorMessage(error=failure_message(failure)).to_json(indent=2))
     console.error.write(as_text(failure, console.style))

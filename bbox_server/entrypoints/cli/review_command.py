@@ -45,7 +45,7 @@ async def flush(values: Namespace, services: Services, console: Console) -> int:
             return 0
         report = await opened.flush(plan.hash)
     if values.json:
-        from bbox_server.wire.review import flush_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.review import flush_message
 
         console.say(flush_message(record.id, report).to_json(indent=2))
     else:
@@ -59,7 +59,7 @@ async def undo(values: Namespace, services: Services, console: Console) -> int:
     async with opened_review(record.id, services) as opened:
         report = await opened.undo()
     if values.json:
-        from bbox_server.wire.review import flush_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.review import flush_message
 
         console.say(flush_message(record.id, report).to_json(indent=2))
     else:
@@ -208,7 +208,7 @@ def _item(path: str, listed: Review) -> ReviewItem:
 
 def _show(session: str, listed: Review, values: Namespace, console: Console) -> None:
     if values.json:
-        from bbox_server.wire.review import review_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.review import review_message
 
         console.say(review_message(session, listed).to_json(indent=2))
         return
@@ -219,7 +219,7 @@ def _show(session: str, listed: Review, values: Namespace, console: Console) -> 
 
 def _show_plan(session: str, plan: FlushPlan, values: Namespace, console: Console) -> None:
     if values.json:
-        from bbox_server.wire.review import plan_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.review import plan_message
 
         console.say(plan_message(session, plan).to_json(indent=2))
         return

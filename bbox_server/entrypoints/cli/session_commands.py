@@ -36,7 +36,7 @@ async def diff(values: Namespace, services: Services, console: Console) -> int:
         )
     shown = Review(revision=listed.revision, items=items)
     if values.json:
-        from bbox_server.wire.review import review_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.review import review_message
 
         console.say(review_message(record.id, shown).to_json(indent=2))
     elif values.stat:
@@ -99,7 +99,7 @@ async def sessions(values: Namespace, services: Services, console: Console) -> i
     if not values.all:
         records = tuple(record for record in records if record.state not in ENDED)
     if values.json:
-        from bbox_server.wire.session import SessionsMessage, session_message  # noqa: PLC0415 (pydantic, for --json only)
+        from bbox_server.wire.session import SessionsMessage, session_message
 
         message = SessionsMessage(sessions=tuple(session_message(r) for r in records))
         console.say(message.to_json(indent=2))

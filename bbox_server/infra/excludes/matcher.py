@@ -55,12 +55,14 @@ class DiffMatcher(PathMatcher):
     @override
     def hidden(self, name: str, *, is_directory: bool) -> Hidden | None:
         found = self._snapshot.hidden(name, is_directory=is_directory)
-        if found is not None:
+        if found is not None and found.tier is not HideTier.PERFORMANCE:
             return found
         internal = GIT_INTERNAL.match(name, self._parents, is_directory=is_directory)
         if internal is not None:
             return Hidden(tier=HideTier.GIT_INTERNAL, pattern=internal)
-        return self._gitignore.hidden(name, is_directory=is_directory)
+        # Of a performance directory that git ignores as well, nothing new is shown, though the
+        # snapshot has what git tracks in it: git's own word comes first.
+        return self._gitignore.hidden(name, is_directory=is_directory) or found
 
     @override
     def below(self, name: str) -> "DiffMatcher":

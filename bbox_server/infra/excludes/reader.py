@@ -28,11 +28,11 @@ def read_lines(path: Path) -> tuple[str, ...]:
     except OSError as error:
         reason = "it is a symbolic link" if path.is_symlink() else str(error.strerror)
         raise UnusableFileError(reason) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        msg = "it is no regular file"
+        raise UnusableFileError(msg)
     with os.fdopen(fd, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            msg = "it is no regular file"
-            raise UnusableFileError(msg)
         content = file.read(SIZE_LIMIT_BYTES + 1)
     if len(content) > SIZE_LIMIT_BYTES:
         msg = f"it is larger than {SIZE_LIMIT_BYTES} bytes"

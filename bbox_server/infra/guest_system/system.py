@@ -66,10 +66,11 @@ class BuiltGuestSystem(GuestSystem):
             target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
         )
         with os.fdopen(descriptor, "wb") as file, base.open("rb") as source:
-            if os.geteuid() == 0:
-                os.fchown(descriptor, self.owner.uid, self.owner.gid)
             size = _copy(source, file)
             file.write(padding(size) + part)
+            file.flush()
+            if os.geteuid() == 0:
+                os.fchown(descriptor, self.owner.uid, self.owner.gid)
 
 
 def _copy(source: BinaryIO, target: BinaryIO) -> int:

@@ -8,6 +8,9 @@ from typing import Final
 
 _CHUNK_BYTES: Final = 64 * 1024
 
+# Of what is there when we are about to close: who writes on and on is not heard out.
+_LAST_CHUNKS: Final = 64
+
 
 async def readable(fd: int) -> None:
     """Wait until a descriptor is readable or at its end. One waiter at a time."""
@@ -43,11 +46,12 @@ class Pipe:
 
     def drop(self) -> None:
         """Throw away what is in the pipe now, so that a child which stops is not held up."""
-        try:
-            while self._fd >= 0 and os.read(self._fd, _CHUNK_BYTES):
-                pass
-        except BlockingIOError:
-            return
+        for _ in range(_LAST_CHUNKS if self._fd >= 0 else 0):
+            try:
+                if not os.read(self._fd, _CHUNK_BYTES):
+                    return
+            except BlockingIOError:
+                return
 
     def close(self) -> None:
         """Close the descriptor; harmless twice. No `read` may be under way."""
@@ -81,8 +85,9 @@ class Lines:
 
     def close(self) -> None:
         """Hand on what has arrived already, then close the descriptor; harmless twice."""
-        while self._fd >= 0 and self._take():
-            pass
+        for _ in range(_LAST_CHUNKS):
+            if self._fd < 0 or not self._take():
+                break
         self._end()
 
     def _on_readable(self) -> None:
@@ -138,8 +143,9 @@ class Tail:
 
     def close(self) -> None:
         """Take what is still in the pipe, then close the descriptor; harmless twice."""
-        while self._fd >= 0 and self._take():
-            pass
+        for _ in range(_LAST_CHUNKS):
+            if self._fd < 0 or not self._take():
+                break
         self._end()
 
     def _on_readable(self) -> None:

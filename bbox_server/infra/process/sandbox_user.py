@@ -14,13 +14,13 @@ _DECIMAL: Final = re.compile("[0-9]{1,10}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxUser:
-    """Numeric user and group; never those of root."""
+    """Numeric user and group; the user is never root. An ordinary user's group may be 0."""
 
     uid: int
     gid: int
 
     def __post_init__(self) -> None:
-        if self.uid <= 0 or self.gid <= 0:
+        if self.uid <= 0 or self.gid < 0:
             msg = "the sandbox user is never root"
             raise ValueError(msg)
 
@@ -30,11 +30,11 @@ def resolve_sandbox_user(*, uid: int, gid: int, environment: Mapping[str, str]) 
 
     Args:
         uid: The caller's effective user.
-        gid: The caller's effective group; an ordinary user may have root's.
+        gid: The caller's effective group; root's for any user in some containers.
         environment: The caller's, for SUDO_UID and SUDO_GID.
     """
     if uid != 0:
-        return SandboxUser(uid=uid, gid=gid or uid)
+        return SandboxUser(uid=uid, gid=gid)
     sudo_uid = _identifier(environment.get("SUDO_UID", ""))
     if sudo_uid == 0:
         return SandboxUser(uid=FALLBACK_ID, gid=FALLBACK_ID)

@@ -31,7 +31,7 @@ from bbox_server.infra.qemu.boot import FIRST_MARK, LAST_MARK
 from bbox_server.infra.qemu.clock import measure_tsc_khz
 from bbox_server.infra.qemu.kernel import OpenKernel, open_kernel
 from bbox_server.infra.qemu.machine import Processor
-from bbox_server.infra.qemu.prober import find_accelerator, forget_verdict
+from bbox_server.infra.qemu.prober import find_accelerator, forget_verdict, verdict_without_boot
 from bbox_server.infra.qemu.running import QemuVm
 from bbox_server.infra.qemu.sandbox import Sandbox
 from bbox_server.infra.qemu.scratch import full_disk, make_scratch_disk
@@ -73,8 +73,10 @@ class QemuBackend(VmBackend):
 
     @override
     async def probe(self) -> AcceleratorVerdict:
+        qemu = self._find_qemu()
         if self._verdict is None:
-            qemu = self._find_qemu()
+            self._verdict = verdict_without_boot(self._settings)
+        if self._verdict is None:
             with tempfile.TemporaryDirectory(prefix="bbox-probe-") as directory:
                 boot = await self._assemble(_PROBE_GUEST, HostPath(directory))
                 with open_kernel(boot, self._settings.user) as kernel:
@@ -185,7 +187,11 @@ def _first(failed: BaseExceptionGroup[BaseException]) -> BaseException:
     return failed.exceptions[0]
 
 
-def _disk_error(error: OSError, directory: Path) -> BaseException:
+def _disk_error(error: OSError, directory: Path) -> BboxError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return full_disk(directory)
-    return error
+    return BboxError(
+        ErrorCode.BOOT_FAILED,
+        cause=f"{error.filename or directory}: {error.strerror}.",
+        remediation="See that the session's directories can be written.",
+    )

@@ -21,6 +21,8 @@ from bbox_server.infra.qemu.share import Share
 FIRST_MARK: Final = "init"
 LAST_MARK: Final = "ready"
 
+_ERRORS_KEPT: Final = 3
+
 
 class PoweredOn:
     """A QEMU process and what its console says.
@@ -54,6 +56,16 @@ class PoweredOn:
             happened = f"The guest did not reach `{mark}` within {deadline_s:g} s."
             raise self._explain(happened, ErrorCode.BOOT_TIMEOUT) from error
 
+    def last_words(self) -> tuple[str, ...]:
+        """What the console, a share that failed, and QEMU itself said last."""
+        failures = (share.failure() for share in self._shares)
+        causes = tuple(failure.cause for failure in failures if failure is not None)
+        self.qemu.errors.close()
+        return (*self.console.said.tail(), *causes, *self._errors()[-_ERRORS_KEPT:])
+
+    def _errors(self) -> tuple[str, ...]:
+        return tuple(printable(line) for line in self.qemu.errors.content().splitlines())
+
     def _check(self) -> None:
         for share in self._shares:
             if (failure := share.failure()) is not None:
@@ -69,12 +81,8 @@ class PoweredOn:
             raise self._explain("QEMU ended.", ErrorCode.BOOT_FAILED)
 
     def _explain(self, happened: str, code: ErrorCode) -> BboxError:
-        errors = self.qemu.errors.content().splitlines()
         return explain(
-            happened=happened,
-            code=code,
-            errors=tuple(printable(line) for line in errors),
-            console=self.console.said,
+            happened=happened, code=code, errors=self._errors(), console=self.console.said
         )
 
     def _lose_share(self) -> None:

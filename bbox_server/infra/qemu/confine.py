@@ -18,6 +18,7 @@ import ctypes
 import os
 import resource
 import signal
+import struct
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
@@ -42,11 +43,26 @@ _PR_CAP_AMBIENT_RAISE: Final = 2
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _WORDS: Final = 6  # two of effective, permitted, inheritable
 
+_PR_SET_SECCOMP: Final = 22
+
+# linux/seccomp.h, linux/bpf_common.h, linux/audit.h
+_SECCOMP_MODE_FILTER: Final = 2
+_SECCOMP_RET_ERRNO: Final = 0x00050000  # with errno 0: the call is skipped and returns 0
+_SECCOMP_RET_ALLOW: Final = 0x7FFF0000
+_BPF_LOAD: Final = 0x20
+_BPF_JUMP_EQUAL: Final = 0x15
+_BPF_RETURN: Final = 0x06
+_SETGROUPS: Final = {"x86_64": (0xC000003E, 116), "aarch64": (0xC00000B7, 159)}
+
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 class _CapabilityHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Filter(ctypes.Structure):
+    _fields_ = (("length", ctypes.c_ushort), ("program", ctypes.c_void_p))
 
 
 def main(argv: list[str]) -> NoReturn:
@@ -61,6 +77,8 @@ def main(argv: list[str]) -> NoReturn:
         # Mounts that come from another user namespace are locked: nobody remounts them writable.
         enter_namespaces()
     keep_capabilities()
+    if os.getgroups():
+        ignore_setgroups()
     die_with(int(parent))
     os.execv(program[0], program)  # noqa: S606 - the whole purpose
 
@@ -120,6 +138,32 @@ def keep_capabilities() -> None:
     last = int(Path("/proc/sys/kernel/cap_last_cap").read_text(encoding="ascii"))
     for capability in range(last + 1):
         _check(_libc.prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl")
+
+
+def ignore_setgroups() -> None:
+    """Let setgroups(2) succeed and do nothing.
+
+    virtiofsd drops its other groups at the start and gives up when it can't. An ordinary user
+    always has some, and where only one's own user is mapped nobody may change them
+    (user_namespaces(7), setgroups "deny"). They are the user's own and reach no further here.
+    """
+    architecture, number = _SETGROUPS[os.uname().machine]
+    program = b"".join(
+        struct.pack("HBBI", *instruction)
+        for instruction in (
+            (_BPF_LOAD, 0, 0, 4),
+            (_BPF_JUMP_EQUAL, 0, 3, architecture),
+            (_BPF_LOAD, 0, 0, 0),
+            (_BPF_JUMP_EQUAL, 0, 1, number),
+            (_BPF_RETURN, 0, 0, _SECCOMP_RET_ERRNO),
+            (_BPF_RETURN, 0, 0, _SECCOMP_RET_ALLOW),
+        )
+    )
+    code = ctypes.create_string_buffer(program, len(program))
+    header = _Filter(len(program) // 8, ctypes.addressof(code))
+    _check(
+        _libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(header), 0, 0), "seccomp"
+    )
 
 
 def die_with(parent: int) -> None:

@@ -27,16 +27,23 @@ _OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 _RESOURCES: Final = VmResources(cpus=1, memory_mib=256, tmp_size_mib=0)
 
 
-async def find_accelerator(
-    qemu: str, kernel: OpenKernel, settings: QemuSettings
-) -> AcceleratorVerdict:
-    """The verdict for this host; remembered, so that the probe costs its seconds once."""
+def verdict_without_boot(settings: QemuSettings) -> AcceleratorVerdict | None:
+    """The verdict, where it is clear before anything is booted."""
     if settings.accelerator is not None:
         return _forced(settings.accelerator)
     if not settings.kvm_device.exists():
         return emulated(f"there is no {settings.kvm_device}")
     if not _may_open(settings.kvm_device):
         return emulated(f"{settings.kvm_device} can't be opened: join its group (kvm)")
+    return None
+
+
+async def find_accelerator(
+    qemu: str, kernel: OpenKernel, settings: QemuSettings
+) -> AcceleratorVerdict:
+    """The verdict for this host; remembered, so that the probe costs its seconds once."""
+    if (clear := verdict_without_boot(settings)) is not None:
+        return clear
     cache = _cache(qemu, kernel, settings)
     verdict = cache.load()
     if verdict is None:

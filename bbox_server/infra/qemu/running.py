@@ -55,6 +55,7 @@ class QemuVm(RunningVm):
         self._ports = ports
         self._deadlines = deadlines
         self._is_off = False
+        self._exit: VmExit | None = None
 
     @override
     async def open_shell_channel(self) -> OwnedFd:
@@ -81,7 +82,9 @@ class QemuVm(RunningVm):
         await self._machine.qemu.wait()
         self._ports.monitor.close()
         self._machine.console.close()
-        return VmExit(end=self._end(), console_tail=self.console_tail())
+        if self._exit is None:
+            self._exit = VmExit(end=self._end(), console_tail=self._machine.last_words())
+        return self._exit
 
     @override
     def console_tail(self) -> tuple[str, ...]:

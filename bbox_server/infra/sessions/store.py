@@ -54,11 +54,16 @@ def replace_durably(path: Path, content: bytes) -> None:
 
 
 class DiskSessionStore(SessionStore):
-    """Sessions below STATE/sessions, sockets below RUNTIME."""
+    """Sessions below STATE/sessions, sockets below RUNTIME.
 
-    def __init__(self, *, state: Path, runtime: Path) -> None:
+    Attributes:
+        keep_runtime: Leave what a VM was started from, for somebody who looks for a defect.
+    """
+
+    def __init__(self, *, state: Path, runtime: Path, keep_runtime: bool = False) -> None:
         self._root = state / "sessions"
         self._runtime = runtime
+        self._keep_runtime = keep_runtime
 
     @override
     def create(self, record: SessionRecord) -> SessionDirectories:
@@ -91,7 +96,8 @@ class DiskSessionStore(SessionStore):
             try:
                 yield directories
             finally:
-                shutil.rmtree(runtime, ignore_errors=True)
+                if not self._keep_runtime:
+                    shutil.rmtree(runtime, ignore_errors=True)
         finally:
             os.close(lock)
 

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shells over a channel of the VM, by asyncssh."""
 
+import getpass
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
 import asyncssh
@@ -34,6 +37,7 @@ class AsyncsshConnector(ShellConnector):
 
     def __init__(self, login_timeout_s: float = LOGIN_TIMEOUT_S) -> None:
         self._login_timeout_s = login_timeout_s
+        _name_nameless_user()
         # At INFO asyncssh logs what the guest says.
         asyncssh.set_log_level("WARNING")
 
@@ -80,6 +84,8 @@ class AsyncsshConnector(ShellConnector):
                 config=None,
                 agent_path=None,
                 gss_host=None,
+                x509_trusted_certs=None,
+                x509_trusted_cert_paths=None,
                 keepalive_interval=_KEEPALIVE_S,
                 keepalive_count_max=_KEEPALIVES_MISSED,
                 login_timeout=self._login_timeout_s,
@@ -87,12 +93,24 @@ class AsyncsshConnector(ShellConnector):
         except Exception as error:  # asyncssh's parser fails in any way on bytes of the guest
             raise BboxError(
                 ErrorCode.SSH_FAILED,
-                cause=f"The login as {user.value} failed: {printable(str(error))}.",
+                cause=f"The login as {user.value} failed: {printable(str(error).rstrip('.'))}.",
                 remediation="Start a new session.",
             ) from error
         except BaseException:
             connection.close()
             raise
+
+
+def _name_nameless_user() -> None:
+    """A container's user may have no account; asyncssh 2.24 wants its name and home regardless."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = "bbox"
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = "/"
 
 
 def _new_key() -> asyncssh.SSHKey:

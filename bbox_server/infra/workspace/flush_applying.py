@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from bbox_server.domain.flush import PathResult, ResultKind
+from bbox_server.domain.flush import FlushKind, PathResult, ResultKind
 from bbox_server.domain.plan import Operation, OperationKind, Present, PresentKind
 from bbox_server.infra.workspace.beneath import (
     DIRECTORY_FLAGS,
@@ -25,9 +25,10 @@ from bbox_server.infra.workspace.beneath import (
 from bbox_server.infra.workspace.flush_journal import Journal
 from bbox_server.infra.workspace.flush_record import Commit, Intent, result_of
 from bbox_server.infra.workspace.flush_staging import (
+    chunks_of,
     directory_mode,
+    dress_new_directory,
     is_staged,
-    own_new_directory,
     remove_stage,
 )
 from bbox_server.infra.workspace.flush_steps import Place
@@ -75,7 +76,7 @@ class Applying:
         except (_ChangedError, FileExistsError):
             result = result_of(operation, ResultKind.CHANGED_MEANWHILE, _CHANGED)
         except OSError as error:
-            result = result_of(operation, ResultKind.FAILED, error.strerror or str(error))
+            result = result_of(operation, ResultKind.FAILED, _explained(error))
         self.journal.log(index, result)
         return result
 
@@ -165,7 +166,8 @@ class Applying:
         except FileExistsError:
             if present_at(*target).kind is not PresentKind.DIRECTORY:
                 raise
-        own_new_directory(self.journal.steps, target)
+        is_undo = self.intent.kind is FlushKind.UNDO
+        dress_new_directory(self.journal.steps, target, operation.mode if is_undo else None)
 
     def _remove_directory(self, operation: Operation, target: Place) -> PathResult:
         try:
@@ -214,7 +216,7 @@ class Applying:
             steps.remove_leftover(copy)
         if present_at(*temporary).kind is PresentKind.SYMLINK:
             target = os.readlink(temporary[1], dir_fd=temporary[0])
-            steps.stage_link(copy, os.fsdecode(target))
+            steps.stage_link(copy, os.fsdecode(target), None)
         else:
             self._copy_file(temporary, copy)
         steps.name_copy(copy, kept)
@@ -224,7 +226,7 @@ class Applying:
         steps = self.journal.steps
         source_fd, copy_fd = open_file(*source), steps.make_part(copy)
         try:
-            while chunk := os.read(source_fd, 1 << 20):
+            for chunk in chunks_of(source_fd):
                 steps.write_part(copy_fd, chunk)
             steps.dress_part(copy_fd, metadata_of(source_fd))
             os.fsync(copy_fd)
@@ -271,6 +273,12 @@ class Applying:
             yield current
         finally:
             os.close(current)
+
+
+def _explained(error: OSError) -> str:
+    if error.errno == errno.EINVAL:
+        return "this file system can't exchange files (renameat2)"
+    return error.strerror or str(error)
 
 
 def _inode(place: Place) -> tuple[int, int] | None:

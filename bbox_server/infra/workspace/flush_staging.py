@@ -2,7 +2,7 @@
 """Staging: what a flush writes is complete, and on the disk, before anything is replaced."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -39,15 +39,23 @@ def directory_mode(operation: Operation) -> int:
     return 0o777 if operation.mode is None else (operation.mode & PERMISSIONS) | 0o700
 
 
-def own_new_directory(steps: Steps, place: Place) -> None:
-    """As root, give a directory of ours to the owner of the directory that it is in."""
+def dress_new_directory(steps: Steps, place: Place, exact_mode: int | None) -> None:
+    """Give a directory of ours its mode, and as root to the owner of the one that it is in."""
     owner = owner_of_new(place[0])
+    if owner is None and exact_mode is None:
+        return
     fd = os.open(place[1], DIRECTORY_FLAGS, dir_fd=place[0])
     try:
-        if owner is not None and os.fstat(fd).st_uid == os.geteuid():
-            steps.own_directory(fd, Metadata(owner=owner))
+        if os.fstat(fd).st_uid == os.geteuid():
+            steps.dress_directory(fd, Metadata(owner=owner, mode=exact_mode))
     finally:
         os.close(fd)
+
+
+def chunks_of(fd: int) -> Iterator[bytes]:
+    """A file's content from the descriptor's position on, in bounded memory."""
+    while chunk := os.read(fd, _CHUNK_BYTES):
+        yield chunk
 
 
 def remove_stage(steps: Steps, place: Place) -> None:
@@ -68,34 +76,42 @@ class Staging:
 
     root_fd: int
     journal: Journal
+    umask: int = field(default_factory=current_umask)
     _staged: dict[int, Staged] = field(default_factory=dict)
     _failed: dict[int, str] = field(default_factory=dict)
     _file_systems: dict[int, int] = field(default_factory=dict)
 
-    def stage(self, index: int, operation: Operation, content: bytes) -> None:
+    def stage(
+        self, index: int, operation: Operation, content: bytes, exact_mode: int | None = None
+    ) -> None:
         """Stage a file with a content, a link or a directory.
 
-        A failure is kept as the operation's own.
+        A failure is kept as the operation's own. A directory has the exact mode, where there is
+        one, and else the operation's under the umask.
         """
         with self._beside(index, operation) as directory_fd:
             part = (directory_fd, self.journal.part(index))
             match operation.kind:
                 case OperationKind.SYMLINK:
-                    self.journal.steps.stage_link(part, operation.link_target or "")
+                    owner = owner_of_new(directory_fd)
+                    self.journal.steps.stage_link(part, operation.link_target or "", owner)
                 case OperationKind.MAKE_DIRECTORY:
                     self.journal.steps.stage_directory(part, directory_mode(operation))
-                    own_new_directory(self.journal.steps, part)
+                    dress_new_directory(self.journal.steps, part, exact_mode)
                 case _:
                     metadata = self._metadata(operation, directory_fd)
-                    self._write_part(index, directory_fd, content, metadata)
+                    chunks = (
+                        content[start : start + _CHUNK_BYTES]
+                        for start in range(0, len(content), _CHUNK_BYTES)
+                    )
+                    self._write_part(index, directory_fd, chunks, metadata)
 
     def stage_original(self, index: int, operation: Operation, kept: Place) -> None:
         """Stage what an earlier flush took out, with all that it had beside its content."""
         with self._beside(index, operation) as directory_fd:
             fd = open_file(*kept)
             try:
-                content = os.pread(fd, os.fstat(fd).st_size, 0)
-                self._write_part(index, directory_fd, content, metadata_of(fd))
+                self._write_part(index, directory_fd, chunks_of(fd), metadata_of(fd))
             finally:
                 os.close(fd)
 
@@ -138,13 +154,13 @@ class Staging:
                 remove_stage(self.journal.steps, (directory_fd, name))
 
     def _write_part(
-        self, index: int, directory_fd: int, content: bytes, metadata: Metadata
+        self, index: int, directory_fd: int, chunks: Iterable[bytes], metadata: Metadata
     ) -> None:
         steps = self.journal.steps
         fd = steps.make_part((directory_fd, self.journal.part(index)))
         try:
-            for start in range(0, len(content), _CHUNK_BYTES):
-                steps.write_part(fd, content[start : start + _CHUNK_BYTES])
+            for chunk in chunks:
+                steps.write_part(fd, chunk)
             steps.dress_part(fd, metadata)
         finally:
             os.close(fd)
@@ -161,7 +177,7 @@ class Staging:
 
     def _metadata(self, operation: Operation, directory_fd: int) -> Metadata:
         if operation.expected.kind is not PresentKind.FILE:
-            mode = (0o666 if operation.mode is None else operation.mode) & ~current_umask()
+            mode = (0o666 if operation.mode is None else operation.mode) & ~self.umask
             return Metadata(owner=owner_of_new(directory_fd), mode=mode | 0o600)
         with parent_of(self.root_fd, operation.path) as (parent_fd, name):
             fd = open_file(parent_fd, name)

@@ -26,6 +26,9 @@ from bbox_server.infra.workspace.metadata import Metadata
 Place = tuple[int, bytes]
 """A directory's descriptor and a name in it."""
 
+# Smaller runs of zeros are not worth a hole.
+_HOLE_BYTES: Final = 1 << 16
+
 _NEW_FILE_FLAGS: Final = FILE_FLAGS | os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 
@@ -50,7 +53,7 @@ class FaultPoint(StrEnum):
     ORIGINAL_MOVED = "originalMoved"
     ORIGINAL_COPIED = "originalCopied"
     DIRECTORY_MADE = "directoryMade"
-    DIRECTORY_OWNED = "directoryOwned"
+    DIRECTORY_DRESSED = "directoryDressed"
     DIRECTORY_REMOVED = "directoryRemoved"
     MODE_CHANGED = "modeChanged"
     OUTCOME_LOGGED = "outcomeLogged"
@@ -122,19 +125,25 @@ class Steps:
             return os.open(place[1], _NEW_FILE_FLAGS, 0o600, dir_fd=place[0])
 
     def write_part(self, fd: int, content: bytes) -> None:
-        """Write a staged file's content, or a chunk of it."""
+        """Write a staged file's content, or a chunk of it; what is all zeros stays a hole."""
         with self._step(FaultPoint.PART_WRITTEN):
-            write_all(fd, content)
+            if len(content) >= _HOLE_BYTES and content.count(0) == len(content):
+                os.lseek(fd, len(content), os.SEEK_CUR)
+            else:
+                write_all(fd, content)
 
     def dress_part(self, fd: int, metadata: Metadata) -> None:
-        """Give a staged file its owner, attributes and mode."""
+        """End a staged file where its content ends; give it its owner, attributes and mode."""
         with self._step(FaultPoint.PART_DRESSED):
+            os.ftruncate(fd, os.lseek(fd, 0, os.SEEK_CUR))
             metadata.put_on(fd)
 
-    def stage_link(self, place: Place, target: str) -> None:
-        """Make a staged link."""
+    def stage_link(self, place: Place, target: str, owner: tuple[int, int] | None) -> None:
+        """Make a staged link; None leaves it to whoever makes it."""
         with self._step(FaultPoint.LINK_STAGED):
             os.symlink(os.fsencode(target), place[1], dir_fd=place[0])
+            if owner is not None:
+                os.chown(place[1], *owner, dir_fd=place[0], follow_symlinks=False)
 
     def stage_directory(self, place: Place, mode: int) -> None:
         """Make a staged directory, which will take a file's place."""
@@ -191,9 +200,9 @@ class Steps:
         with self._step(FaultPoint.DIRECTORY_MADE):
             os.mkdir(place[1], mode, dir_fd=place[0])
 
-    def own_directory(self, fd: int, metadata: Metadata) -> None:
-        """Give a made directory its owner."""
-        with self._step(FaultPoint.DIRECTORY_OWNED):
+    def dress_directory(self, fd: int, metadata: Metadata) -> None:
+        """Give a made directory its owner and mode."""
+        with self._step(FaultPoint.DIRECTORY_DRESSED):
             metadata.put_on(fd)
 
     def remove_directory(self, place: Place) -> None:

@@ -126,7 +126,7 @@ class DiskFlusher(Flusher):
                         if index in inverse.originals:
                             staging.stage_original(index, operation, inverse.originals[index])
                         elif is_staged(operation):
-                            staging.stage(index, operation, b"")
+                            staging.stage(index, operation, b"", exact_mode=operation.mode)
                     results = _finish(staging, inverse.intent)
                 except BaseException:
                     self._give_up(root_fd, journal, inverse.intent)

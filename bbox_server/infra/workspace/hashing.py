@@ -10,14 +10,19 @@ from bbox_server.domain.workspace import Digest
 from bbox_server.infra.workspace.beneath import digest_of_descriptor, open_beneath
 from bbox_server.infra.workspace.upper import UpperEntry
 
-# A file that changed in the same tick of the clock as it was read may change again unnoticed.
 _RACY_NS: Final = 2_000_000_000
 
-_Key = tuple[int, int, int, int]
+
+def is_settled(entry: UpperEntry) -> bool:
+    """Whether the file's status will tell of any further change.
+
+    What changed in the same tick of the clock as it was read may change again unnoticed.
+    """
+    return entry.ctime_ns < time.time_ns() - _RACY_NS
 
 
 class Hashes:
-    """Remembers what did not change: generations never do, the agent's files tell by their ctime.
+    """Computes each hash of the baseline once: generations never change.
 
     Attributes:
         baseline_fd: Of the generation.
@@ -28,7 +33,6 @@ class Hashes:
         self._baseline_fd = baseline_fd
         self._upper_fd = upper_fd
         self._baseline: dict[str, Digest] = {}
-        self._agent: dict[str, tuple[_Key, Digest]] = {}
 
     def of_baseline(self, path: str) -> Digest:
         """Of a file in the generation. Raises: OSError."""
@@ -37,19 +41,9 @@ class Hashes:
             known = self._baseline[path] = _digest(self._baseline_fd, path)
         return known
 
-    def of_agent(self, path: str, entry: UpperEntry) -> Digest:
+    def of_agent(self, path: str) -> Digest:
         """Of a file in the agent's directory, as it is now. Raises: OSError."""
-        key = (entry.inode, entry.size, entry.mtime_ns, entry.ctime_ns)
-        known = self._agent.get(path)
-        if known is not None and known[0] == key:
-            return known[1]
-        started_ns = time.time_ns()
-        digest = _digest(self._upper_fd, path)
-        if entry.ctime_ns < started_ns - _RACY_NS:
-            self._agent[path] = (key, digest)
-        else:
-            self._agent.pop(path, None)
-        return digest
+        return _digest(self._upper_fd, path)
 
 
 def _digest(root_fd: int, path: str) -> Digest:

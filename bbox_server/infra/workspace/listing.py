@@ -24,11 +24,11 @@ from bbox_server.infra.workspace.entries import (
     make_change,
     withheld_change,
 )
-from bbox_server.infra.workspace.hashing import Hashes
+from bbox_server.infra.workspace.hashing import Hashes, is_settled
 from bbox_server.infra.workspace.limits import ChangeLimits
 from bbox_server.infra.workspace.renames import with_renames
 from bbox_server.infra.workspace.tree import Row, Tree, is_directory, is_file
-from bbox_server.infra.workspace.upper import Upper, UpperKind
+from bbox_server.infra.workspace.upper import Upper, UpperEntry, UpperKind
 from bbox_server.infra.workspace.withholding import Withheld, Withholding
 
 
@@ -38,6 +38,7 @@ class Listing:
 
     Attributes:
         classify: The tier of a path that is not withheld.
+        known: Changes of earlier walks, with the differences that they are of.
         within: Only what is in this directory; the whole workspace when it is empty.
     """
 
@@ -47,6 +48,7 @@ class Listing:
     hashes: Hashes
     classify: Callable[[str], Tier]
     limits: ChangeLimits
+    known: dict[str, tuple[Delta, Change | None]]
     within: str = ""
     _found: list[Change] = field(default_factory=list)
     _groups: Counter[Withheld] = field(default_factory=Counter)
@@ -184,21 +186,27 @@ class Listing:
                 sides = self._unhashed(path, delta)
                 self._found.append(withheld_change(path, sides, WithheldReason.TOO_LARGE))
                 return
-        agent = None
-        if delta.after is not None:
-            digest = None
-            if delta.after.kind is UpperKind.FILE:
-                try:
-                    digest = self.hashes.of_agent(path, delta.after)
-                except OSError:
-                    return  # it is gone or another thing already: the next walk sees it
-            agent = agent_entry(delta.after, digest=digest)
+        known = self.known.get(path)
+        change = known[1] if known is not None and known[0] == delta else self._make(path, delta)
+        if change is not None:
+            self._found.append(change)
+
+    def _make(self, path: str, delta: Delta) -> Change | None:
+        try:
+            agent = self._after(path, delta.after) if delta.after is not None else None
+        except OSError:
+            return None  # it is gone or another thing already: the next walk sees it
         before = None
         if delta.before is not None:
             before = self._before(path, delta.before, is_hashed=True)
         change = make_change(path, before, agent, self.classify(path))
-        if change is not None:
-            self._found.append(change)
+        if delta.after is None or is_settled(delta.after):
+            self.known[path] = (delta, change)
+        return change
+
+    def _after(self, path: str, entry: UpperEntry) -> Entry:
+        is_hashed = entry.kind is UpperKind.FILE
+        return agent_entry(entry, digest=self.hashes.of_agent(path) if is_hashed else None)
 
     def _before(self, path: str, row: Row, *, is_hashed: bool) -> Entry:
         digest = self.hashes.of_baseline(path) if is_hashed and is_file(row[1]) else None

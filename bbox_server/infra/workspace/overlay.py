@@ -21,6 +21,7 @@ from bbox_server.domain.workspace import HostPath, WorkspacePath
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.baselines import WorkspaceStore
 from bbox_server.infra.workspace.beneath import open_directory
+from bbox_server.infra.workspace.deltas import Delta
 from bbox_server.infra.workspace.hashing import Hashes
 from bbox_server.infra.workspace.limits import CHANGE_LIMITS, ChangeLimits
 from bbox_server.infra.workspace.listing import Listing
@@ -81,6 +82,7 @@ class DiskOverlay(Overlay):
         self._classify = classify
         self._limits = limits
         self._tiers: dict[str, Tier] = {}
+        self._known: dict[str, tuple[Delta, Change | None]] = {}
         self._manifest: Manifest | None = None
         self._revision = 0
         self._last: tuple[Change, ...] | None = None
@@ -148,6 +150,7 @@ class DiskOverlay(Overlay):
                 hashes=self._hashes,
                 classify=self._tier,
                 limits=limits,
+                known=self._known,
                 within=within,
             ).run()
         except (OSError, ManifestDamagedError) as error:

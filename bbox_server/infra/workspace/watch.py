@@ -10,7 +10,7 @@ import ctypes
 import errno
 import os
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS
@@ -33,10 +33,11 @@ _BUFFER_BYTES: Final = 1 << 16
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
-async def watch_directory(root_fd: int) -> AsyncIterator[None]:
+async def watch_directory(root_fd: int) -> AsyncGenerator[None, None]:
     """Yield after changes below a directory, whose descriptor stays the caller's.
 
-    A burst is one; without enough watches it also yields now and then without a change.
+    A burst is one. It yields at once when it watches, for what changed before; without enough
+    watches it also yields now and then without a change.
     """
     watches = _Watches(root_fd)
     loop = asyncio.get_running_loop()
@@ -44,6 +45,7 @@ async def watch_directory(root_fd: int) -> AsyncIterator[None]:
     try:
         await asyncio.to_thread(watches.add, "")
         loop.add_reader(watches.fd, readable.set)
+        yield None
         while True:
             try:
                 async with asyncio.timeout(POLL_S if watches.is_partial else None):

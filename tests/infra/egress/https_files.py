@@ -5,7 +5,7 @@ import datetime as dt
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +23,15 @@ class QuietHandler(SimpleHTTPRequestHandler):
     @override
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+class QuietServer(ThreadingHTTPServer):
+    """Clients may hang up as they like."""
+
+    @override
+    def finish_request(self, request: object, client_address: object) -> None:
+        with suppress(ConnectionError):
+            super().finish_request(request, client_address)  # type: ignore[arg-type]  # as it came
 
 
 def make_certificate(directory: Path, *names: str) -> Path:
@@ -62,7 +71,7 @@ def https_files(directory: Path, certificate: Path) -> Iterator[int]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     handler = partial(QuietHandler, directory=str(directory))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+    with QuietServer(("127.0.0.1", 0), handler) as server:
         server.socket = context.wrap_socket(server.socket, server_side=True)
         serving = threading.Thread(target=server.serve_forever, daemon=True)
         serving.start()

@@ -2,12 +2,15 @@
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from bbox_server.domain.flush import FlushReport
 from bbox_server.domain.plan import Wanted
+from bbox_server.domain.workspace import Digest, HostPath
+from bbox_server.infra.workspace.present import DiskWorkspace
 from tests.infra.flush.ground import DIRECTORY, Contents, Ground, file, link, wanted
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="owners are root's to give")
@@ -44,6 +47,12 @@ async def flush(ground: Ground, *items: Wanted, contents: Contents) -> FlushRepo
     report = await ground.flush(items, contents)
     assert report.failed == ()
     return report
+
+
+async def digest_now(ground: Ground, name: str) -> Digest | None:
+    files = DiskWorkspace(workspace=HostPath(str(ground.workspace)))
+    path = PurePosixPath(name)
+    return (await files.observe([path]))[path].digest
 
 
 async def change(ground: Ground) -> FlushReport:
@@ -168,6 +177,43 @@ async def test_an_undo_restores_mode_times_and_attributes(ground: Ground) -> Non
     assert target.read_bytes() == b"old\n"
     assert (status.st_mode & 0o7777, status.st_mtime_ns) == (0o640, 2_000_000_000)
     assert os.getxattr(target, "user.mine") == b"kept"
+
+
+async def test_an_undo_restores_the_mode_of_a_directory(
+    ground: Ground, umask: Callable[[int], None]
+) -> None:
+    umask(0o077)
+    for name in ("gone", "replaced"):
+        (ground.workspace / name).mkdir()
+        (ground.workspace / name).chmod(0o775)
+    contents = Contents()
+    report = await flush(
+        ground,
+        wanted("gone", DIRECTORY, None),
+        wanted("replaced", DIRECTORY, contents.add(b"a file\n")),
+        contents=contents,
+    )
+
+    await ground.undo(report.flush)
+
+    modes = [(ground.workspace / name).stat().st_mode & 0o7777 for name in ("gone", "replaced")]
+    assert modes == [0o775, 0o775]
+
+
+async def test_a_sparse_file_is_kept_and_restored_with_its_holes(ground: Ground) -> None:
+    target = ground.workspace / "sparse"
+    with target.open("wb") as sparse:
+        sparse.seek(200 << 20)
+        sparse.write(b"end")
+    base = replace(file(b""), digest=await digest_now(ground, "sparse"))
+    report = await flush(ground, wanted("sparse", base, None), contents=Contents())
+    assert not target.exists()
+
+    await ground.undo(report.flush)
+
+    status = target.stat()
+    assert status.st_size == (200 << 20) + 3
+    assert status.st_blocks * 512 < 1 << 20
 
 
 async def test_other_names_of_a_hard_linked_file_keep_the_old_content(ground: Ground) -> None:

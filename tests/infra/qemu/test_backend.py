@@ -208,6 +208,13 @@ async def test_too_little_memory_is_told(house: House) -> None:
     assert "64 MiB" in error.cause
 
 
+async def test_a_directory_that_can_not_be_written_is_told(house: House) -> None:
+    (house.root / "state").rmdir()
+    error = await failure(house.backend(), house.spec)
+    assert error.code is ErrorCode.BOOT_FAILED
+    assert f"{house.root}/state" in error.cause
+
+
 async def test_cancelling_a_start_leaves_nothing(house: House) -> None:
     house.install("sleep 1000")
     before = open_descriptors()

@@ -163,6 +163,7 @@ def test_the_other_daemon_gets_its_own_options() -> None:
     ("version", "dialect"),
     [
         ("virtiofsd version 7.2.22 (Debian 1:7.2)", Dialect.C),
+        ("setgroups() failed with error=1:Operation not permitted", Dialect.C),
         ("virtiofsd 1.13.2", Dialect.RUST),
         ("virtiofsd backend 1.1.0", Dialect.RUST),
     ],

@@ -2,10 +2,14 @@
 """The connector against servers that keep SSH's rules and against some that don't."""
 
 import asyncio
+import os
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import asyncssh
 import pytest
@@ -226,3 +230,18 @@ async def test_the_library_has_what_the_guard_looks_at() -> None:
         assert is_flooding(connection)
         connection.abort()
         server.cancel()
+
+
+def test_a_user_without_an_account_can_log_in_too() -> None:
+    script = """
+import asyncio, tests.infra.ssh.test_connector as t
+asyncio.run(t.log_in(*[t.AsyncsshConnector().new_identity()] * 2))
+"""
+    nameless = ["setpriv", "--reuid=64997", "--regid=64997", "--clear-groups"]
+    argv = [*(nameless if os.geteuid() == 0 else []), sys.executable, "-c", script]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": ".", "PYTHONDONTWRITEBYTECODE": "1"}
+    root = Path(__file__).parents[3]
+    ended = subprocess.run(argv, env=env, cwd=root, check=False, stderr=subprocess.PIPE)
+    if b"Permission denied" in ended.stderr:
+        pytest.skip("the checkout is not readable for other users")
+    assert ended.stderr.decode() == ""

@@ -299,6 +299,23 @@ async def test_a_new_file_beside_tracked_ones_is_ordinary(ground: Ground) -> Non
     assert (await listed(ground))["vendor/b"].withheld is None
 
 
+async def test_a_new_file_beside_tracked_ones_is_withheld_where_git_ignores_it(
+    ground: Ground,
+) -> None:
+    ground.repository()
+    ground.write("dist/a")
+    ground.commit()
+    ground.write(".gitignore", "dist/\n")
+    await prepared(ground)
+    ground.agent("dist/a", "2\n")
+    ground.agent("dist/b")
+    changes = await listed(ground)
+    assert {path: change.withheld for path, change in changes.items()} == {
+        "dist/a": None,
+        "dist": WithheldReason.EXCLUDED,
+    }
+
+
 async def test_the_user_s_excludes_hold_for_the_session(ground: Ground) -> None:
     ground.write("a")
     snapshot = await ground.take("*.tmp")

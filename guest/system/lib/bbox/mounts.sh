@@ -7,7 +7,7 @@ mount_table() {
   busybox mount -a -T "/etc/fstab.$1" && return # by its path: applets need /proc
   while read -r what where kind _; do
     case "$what" in '#'* | '') continue ;; esac
-    mountpoint -q "$where" || fail "mount $what on $where ($kind)"
+    grep -q " $where " /proc/mounts || fail "mount $what on $where ($kind)"
   done <"/etc/fstab.$1"
   fail "mount table $1"
 }

@@ -39,6 +39,15 @@ name_users() {
   esac
 }
 
+# The skeleton made the home the agent's; what the image put there may be root's.
+own_home() {
+  for entry in /m/image/home/sandbox/* /m/image/home/sandbox/.[!.]*; do
+    [ -e "$entry" ] || [ -L "$entry" ] || continue
+    find "$root/home/sandbox" -xdev ! -user 1000 -exec chown -h 1000:1000 {} + || warn "home"
+    return
+  done
+}
+
 replace_link() {
   content=$(chroot "$root" /run/bbox/busybox cat "$2" 2>/dev/null)
   rm "$1"
