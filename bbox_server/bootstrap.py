@@ -39,6 +39,7 @@ from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
 from bbox_server.domain.vm import VmBackend
 from bbox_server.domain.workspace import HostPath, below
 from bbox_server.entrypoints.cli.services import RunLog, Services
+from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.entrypoints.session_host.services import HostServices
 from bbox_server.infra.clock.system import GivenIds, RandomIds, SystemClock
 from bbox_server.infra.host.directories import (
@@ -73,6 +74,19 @@ def cli() -> None:
         version=f"bbox {version(PACKAGE)}",
         services=lambda: Composition(environ=dict(os.environ)).services(),
         console=standard_console(colour=colour),
+    )
+    sys.exit(code)
+
+
+def lsp() -> None:
+    """The `bbox-server` command."""
+    from bbox_server.entrypoints.lsp.main import main
+
+    number = version(PACKAGE)
+    code = main(
+        sys.argv[1:],
+        version=f"bbox-server {number}",
+        services=lambda: Composition(environ=dict(os.environ)).lsp_services(number),
     )
     sys.exit(code)
 
@@ -312,6 +326,17 @@ class Composition:
     def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
         """Where a session's events go."""
         return EventLog(directory=Path(directories.state), session=session, clock=SystemClock())
+
+    def lsp_services(self, number: str) -> LspServices:
+        """What the language server gets."""
+        return LspServices(
+            version=number,
+            gateway=self.gateway,
+            sessions=lambda: self.sessions,
+            agents=lambda: self.agents,
+            images=lambda: self.images,
+            diagnose=self.diagnose,
+        )
 
     def gateway(self) -> SessionGateway:
         """The way to sessions' hosts."""

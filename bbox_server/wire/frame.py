@@ -16,7 +16,14 @@ JsonObject = dict[str, object]
 
 
 class FrameError(Exception):
-    """What was read is no frame; nothing that follows can be trusted."""
+    """What was read is no frame.
+
+    `is_synced` says that the next frame begins where reading stopped.
+    """
+
+    def __init__(self, message: str, *, is_synced: bool = False) -> None:
+        super().__init__(message)
+        self.is_synced = is_synced
 
 
 def encode_frame(message: JsonObject) -> bytes:
@@ -37,9 +44,9 @@ async def read_frame(reader: asyncio.StreamReader) -> JsonObject | None:
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise FrameError("the body is no JSON") from error
+        raise FrameError("the body is no JSON", is_synced=True) from error
     if not isinstance(message, dict):
-        raise FrameError("the body is no object")
+        raise FrameError("the body is no object", is_synced=True)
     return message
 
 
@@ -54,7 +61,7 @@ async def _read_header(reader: asyncio.StreamReader) -> int | None:
             return None
         if line in {b"\r\n", b"\n"}:
             if length is None:
-                raise FrameError("there is no Content-Length")
+                raise FrameError("there is no Content-Length", is_synced=True)
             return length
         if line.lower().startswith(_LENGTH):
             length = _length(line[len(_LENGTH) :].strip())

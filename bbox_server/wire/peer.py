@@ -104,8 +104,9 @@ class Peer:
             try:
                 message = await read_frame(self._reader)
             except FrameError as error:
-                # Where the next frame begins is not known any more.
                 await self._send(_failed(None, RpcCode.PARSE_ERROR, str(error)))
+                if error.is_synced:
+                    continue
                 return
             if message is None:
                 return

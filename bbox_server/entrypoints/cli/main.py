@@ -23,7 +23,7 @@ Command = Callable[[Namespace, Services, Console], Awaitable[int]]
 
 async def _run_command(values: Namespace, services: Services, console: Console) -> int:
     # pydantic takes a third of a second: what talks to no host does not pay for it.
-    from bbox_server.entrypoints.cli import run_command  # noqa: PLC0415 (see above)
+    from bbox_server.entrypoints.cli import run_command
 
     commands = {"attach": run_command.attach, "stop": run_command.stop}
     return await commands.get(values.command, run_command.run)(values, services, console)

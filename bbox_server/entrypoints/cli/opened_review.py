@@ -87,7 +87,7 @@ async def opened_review(session: SessionId, services: Services) -> AsyncIterator
     """The review, wherever it is. Raises: as OpenReview, and session.host-failed."""
     gateway = services.gateway()
     if await gateway.is_hosted(session):
-        from bbox_server.entrypoints.cli.remote_review import RemoteReview  # noqa: PLC0415 (pydantic, for hosts only)
+        from bbox_server.entrypoints.cli.remote_review import RemoteReview
 
         async with gateway.connect(session) as connection:
             yield RemoteReview(connection)

@@ -11,7 +11,6 @@ from bbox_server.domain.session import SessionEvent
 from bbox_server.domain.terminal import OutputStream
 from bbox_server.entrypoints.session_host.host import Host
 from bbox_server.entrypoints.session_host.requests import (
-    read_params,
     run_request,
     terminal_size,
 )
@@ -31,6 +30,7 @@ from bbox_server.wire.lifecycle import (
     StopParams,
 )
 from bbox_server.wire.model import Message, from_base64, to_base64
+from bbox_server.wire.params import read_params
 from bbox_server.wire.peer import Peer, RpcCode, RpcError
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import Done, RunParams

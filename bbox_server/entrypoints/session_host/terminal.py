@@ -180,6 +180,9 @@ class SharedTerminal(UserTerminal):
         if view.position >= self._live.start and (is_live or self._size is None):
             data, stream = self._live.read(view.position, limit)
             return view.position, data, stream
+        if view is self._answering:
+            # Not beyond what is old: from there on it has to see the queries.
+            limit = min(limit, view.live_from - view.position) or limit
         begin, data = self._read(view.position, limit)
         if not data:  # gone: nothing is left of it but the newest
             begin = max(begin, self._live.start)
