@@ -96,7 +96,8 @@ def test_an_editor_runs_reviews_and_applies(bbox: Bbox, tmp_path: Path) -> None:
         one = {"session": session}
         opened = client.start("bbox/terminal/open", one)
         client.start("bbox/subscribe", {**one, "fromSeq": 1})
-        shown, states = "", []
+        shown = ""
+        states: list[str] = []
         while not {"reviewing", "failed"} & set(states) or "ended" not in shown:
             message = client.read()
             if message.get("id") == opened:
