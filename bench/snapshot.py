@@ -169,7 +169,8 @@ async def measure_changes(ground: Ground, snapshot: Snapshot) -> None:
     double, listed = statistics.median(hashes), statistics.median(lists)
     print(f"SHA-256 of both trees              {double:8.3f} s")
     print(
-        f"change set of 20 files             {listed:8.3f} s   {double / listed:5.1f} x faster (>= 12)"
+        f"change set of 20 files             {listed:8.3f} s   "
+        f"{double / listed:5.1f} x faster (>= 12)"
     )
     print(f"the same, asked again              {statistics.median(again):8.3f} s")
 

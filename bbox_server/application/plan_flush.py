@@ -8,7 +8,16 @@ from typing import Final
 from typing_extensions import override
 
 from bbox_server.application.review_changes import ReviewChanges
-from bbox_server.domain.change import Change, ChangeId, ChangeKind, Entry, EntryKind, Side, Tier
+from bbox_server.domain.change import (
+    Change,
+    ChangeId,
+    ChangeKind,
+    ChangeSet,
+    Entry,
+    EntryKind,
+    Side,
+    Tier,
+)
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import ContentSource, WorkspaceFiles
 from bbox_server.domain.hunk import TEXT_LIMIT_BYTES, Differ, Merge, is_text
@@ -25,6 +34,7 @@ from bbox_server.domain.plan import (
     paths_to_observe,
 )
 from bbox_server.domain.planning import plan_flush
+from bbox_server.domain.rebase import rebase
 from bbox_server.domain.review import Review, ReviewItem, ReviewState, ReviewStore, Verdict
 from bbox_server.domain.snapshot import Overlay
 from bbox_server.domain.workspace import Digest, WorkspacePath, digest_of
@@ -75,7 +85,7 @@ class PlanFlush:
         skipped: list[Skipped] = []
         for item in review.accepted:
             if item.change.kind is ChangeKind.BULK:
-                await self._expand(item.change, wanted, skipped)
+                await self._expand(state, item.change, wanted, skipped)
             else:
                 wanted += await self._wanted(state, item, stored)
         present = await self.files.observe(sorted(paths_to_observe(wanted)))
@@ -111,8 +121,12 @@ class PlanFlush:
             )
         return merge, digest_of(ours)
 
-    async def _expand(self, bulk: Change, wanted: list[Wanted], skipped: list[Skipped]) -> None:
-        for part in await self.review.overlay.expand(bulk):
+    async def _expand(
+        self, state: ReviewState, bulk: Change, wanted: list[Wanted], skipped: list[Skipped]
+    ) -> None:
+        parts = ChangeSet(changes=await self.review.overlay.expand(bulk), revision=0)
+        bases = {path: base for path, base in state.bases.items() if bulk.path in path.parents}
+        for part in rebase(parts, bases).changes:
             if part.withheld is None and part.tier is Tier.ORDINARY:
                 wanted.append(
                     Wanted(change=bulk.id, path=part.path, base=part.baseline, result=part.agent)
@@ -191,7 +205,13 @@ class PlanFlush:
         return await self.differ.merge(base=base, ours=ours, theirs=theirs)
 
 
-# Without git, or when a file moves while it is read, there is a conflict and not a failure.
+# Without git, without the base, or when a file moves while it is read, there is a conflict and
+# not a failure.
 _NO_MERGE: Final = frozenset(
-    {ErrorCode.DEPENDENCY_MISSING, ErrorCode.FLUSH_STALE, ErrorCode.PROCESS_FAILED}
+    {
+        ErrorCode.DEPENDENCY_MISSING,
+        ErrorCode.FLUSH_STALE,
+        ErrorCode.PROCESS_FAILED,
+        ErrorCode.SESSION_CORRUPT,
+    }
 )

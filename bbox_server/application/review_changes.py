@@ -40,8 +40,11 @@ from bbox_server.domain.workspace import Digest, WorkspacePath, digest_of
 # Texts in memory at a time; the differ gets them in groups of about this size.
 _GROUP_BYTES: Final = 64 << 20
 
-# The agent changes files while we read them: that must not fail the whole list.
-_UNREADABLE: Final = frozenset({ErrorCode.REVIEW_STALE, ErrorCode.SNAPSHOT_LIMIT})
+# The agent changes files while we read them, and contents of bulks are not kept: one file that
+# can only be decided as a whole must not fail the whole list.
+_UNREADABLE: Final = frozenset(
+    {ErrorCode.REVIEW_STALE, ErrorCode.SESSION_CORRUPT, ErrorCode.SNAPSHOT_LIMIT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,22 +20,22 @@ from bbox_server.domain.plan import (
     SkipReason,
     Wanted,
     hash_plan,
-    is_reserved,
-    leaves_workspace,
+)
+from bbox_server.domain.three_way import (
+    Outcome,
+    are_all_files,
+    bare,
+    difference,
+    is_same,
+    only_mode,
+    put,
+    refusal,
 )
 from bbox_server.domain.workspace import WorkspacePath
 
 _NEW_DIRECTORY_MODE: Final = 0o777
-_KIND_OF: Final = {
-    EntryKind.FILE: PresentKind.FILE,
-    EntryKind.DIRECTORY: PresentKind.DIRECTORY,
-    EntryKind.SYMLINK: PresentKind.SYMLINK,
-    EntryKind.SPECIAL: PresentKind.SPECIAL,
-}
 _ROOT: Final = Present(kind=PresentKind.DIRECTORY)
 _GOING: Final = frozenset({OperationKind.DELETE, OperationKind.REMOVE_DIRECTORY})
-
-Outcome = tuple[Operation, ...] | ConflictReason | SkipReason
 
 
 def plan_flush(
@@ -139,16 +139,16 @@ class _Planning:
 
     def _outcome(self, item: Wanted) -> Outcome:
         now = self.present[item.path]
-        refused = _refusal(item, now) or self._blocked_by_parent(item)
+        refused = refusal(item, now) or self._blocked_by_parent(item)
         if refused is not None:
             return refused
         if item.result is None:
             return self._removal(item, now)
         if is_same(item.result, now):
-            return _only_mode(item, item.result, now)
+            return only_mode(item, item.result, now)
         if item.resolves is not None and now.digest == item.resolves:
-            return (_put(item, item.result, now),)
-        if _all_files(item, now):
+            return (put(item, item.result, now),)
+        if are_all_files(item, now):
             return self._content(item, item.result, now)
         return self._replacement(item, item.result, now)
 
@@ -174,127 +174,41 @@ class _Planning:
         if not is_same(item.base, now):
             return ConflictReason.CHANGED_HERE
         if now.kind is not PresentKind.DIRECTORY:
-            return (_bare(item, OperationKind.DELETE, now),)
+            return (bare(item, OperationKind.DELETE, now),)
         if not self._is_emptied(item.path, now):
             return SkipReason.NOT_EMPTY
-        return (_bare(item, OperationKind.REMOVE_DIRECTORY, now),)
+        return (bare(item, OperationKind.REMOVE_DIRECTORY, now),)
 
     def _is_emptied(self, path: WorkspacePath, now: Present) -> bool:
         return all(path / name in self.going for name in now.names or ())
 
     def _content(self, item: Wanted, result: Entry, now: Present) -> Outcome:
         if item.base is not None and now.digest == item.base.digest:
-            return (_put(item, result, now),)
+            return (put(item, result, now),)
         if item.base is not None and item.base.digest == result.digest:
-            return _only_mode(item, result, now)
+            return only_mode(item, result, now)
         outcome = self.merged[item.path]
         if outcome.digest is None:
             return ConflictReason.CHANGED_BOTH
         if outcome.digest == now.digest:
-            return _only_mode(item, result, now)
-        return (replace(_put(item, result, now), content=outcome.digest, merged=True),)
+            return only_mode(item, result, now)
+        return (replace(put(item, result, now), content=outcome.digest, merged=True),)
 
     def _replacement(self, item: Wanted, result: Entry, now: Present) -> Outcome:
         if now.kind is PresentKind.ABSENT:
             is_gone = item.base is not None and item.base.kind is result.kind
-            return ConflictReason.DELETED_HERE if is_gone else (_put(item, result, now),)
-        differs = _difference(item.base, now)
+            return ConflictReason.DELETED_HERE if is_gone else (put(item, result, now),)
+        differs = difference(item.base, now)
         if differs is not None:
             return differs
         if now.kind is PresentKind.DIRECTORY and not self._is_emptied(item.path, now):
             return ConflictReason.NOT_EMPTY
-        return (_put(item, result, now),)
-
-
-def _difference(base: Entry | None, now: Present) -> ConflictReason | None:
-    if base is None:
-        return ConflictReason.ADDED_BOTH
-    if is_same(base, now):
-        return None
-    is_type = _KIND_OF[base.kind] is now.kind
-    return ConflictReason.CHANGED_HERE if is_type else ConflictReason.TYPE_DIFFERS
+        return (put(item, result, now),)
 
 
 def in_order(operations: Sequence[Operation]) -> tuple[Operation, ...]:
     """The operations so that each finds what it needs."""
     return tuple(sorted(operations, key=_order))
-
-
-def is_same(entry: Entry, now: Present) -> bool:
-    """Whether the workspace has that kind of thing with that content; modes don't count."""
-    return (
-        _KIND_OF[entry.kind] is now.kind
-        and entry.digest == now.digest
-        and entry.link_target == now.link_target
-    )
-
-
-def _refusal(item: Wanted, now: Present) -> ConflictReason | SkipReason | None:
-    if is_reserved(item.path):
-        return SkipReason.RESERVED_NAME
-    if now.kind is PresentKind.UNREADABLE:
-        return ConflictReason.UNREADABLE
-    result = item.result
-    if result is None:
-        return None
-    if result.kind is EntryKind.SPECIAL:
-        return SkipReason.SPECIAL_FILE
-    leads_out = result.kind is EntryKind.SYMLINK and leaves_workspace(
-        item.path, result.link_target or ""
-    )
-    return SkipReason.LINK_LEAVES_WORKSPACE if leads_out else None
-
-
-def _all_files(item: Wanted, now: Present) -> bool:
-    return (
-        now.kind is PresentKind.FILE
-        and item.base is not None
-        and item.base.kind is EntryKind.FILE
-        and item.result is not None
-        and item.result.kind is EntryKind.FILE
-    )
-
-
-def _only_mode(item: Wanted, result: Entry, now: Present) -> Outcome:
-    mode = _mode(item, result, now)
-    if mode is None or mode == now.mode:
-        return SkipReason.ALREADY_THERE
-    return (replace(_bare(item, OperationKind.CHANGE_MODE, now), mode=mode),)
-
-
-def _mode(item: Wanted, result: Entry, now: Present) -> int | None:
-    """The user's mode with the executable bit as the agent changed it; None where it didn't."""
-    if result.kind is not EntryKind.FILE or now.kind is not PresentKind.FILE:
-        return None
-    was_executable = item.base.executable if item.base is not None else now.executable
-    if result.executable is was_executable:
-        return None
-    plain = now.mode & 0o777
-    return plain | (plain & 0o444) >> 2 if result.executable else plain & ~0o111
-
-
-def _put(item: Wanted, result: Entry, now: Present) -> Operation:
-    match result.kind:
-        case EntryKind.FILE:
-            is_new = now.kind is not PresentKind.FILE
-            mode = result.mode & 0o777 if is_new else _mode(item, result, now)
-            write = _bare(item, OperationKind.WRITE, now)
-            return replace(write, content=result.digest, mode=mode)
-        case EntryKind.SYMLINK:
-            link = _bare(item, OperationKind.SYMLINK, now)
-            return replace(link, link_target=result.link_target)
-        case EntryKind.DIRECTORY:
-            make = _bare(item, OperationKind.MAKE_DIRECTORY, now)
-            return replace(make, mode=result.mode & 0o777)
-        case EntryKind.SPECIAL:
-            msg = "a special file is never put anywhere"
-            raise AssertionError(msg)
-
-
-def _bare(item: Wanted, kind: OperationKind, now: Present) -> Operation:
-    # Names of a directory's entries don't belong to what is expected: others may come and go.
-    expected = replace(now, names=None)
-    return Operation(change=item.change, path=item.path, kind=kind, expected=expected)
 
 
 def _order(operation: Operation) -> tuple[int, int, tuple[str, ...]]:

@@ -43,8 +43,11 @@ def rebase(changes: ChangeSet, bases: Mapping[WorkspacePath, FlushedBase]) -> Ch
         return changes
     touched = [change for change in changes.changes if _is_touched(change, bases)]
     rest = [change for change in changes.changes if not _is_touched(change, bases)]
+    listed = _Listed(changes.changes)
     pairs: dict[WorkspacePath, Change] = {
-        path: _unchanged(path, base) for path, base in bases.items()
+        path: _unchanged(path, base)
+        for path, base in bases.items()
+        if not listed.speaks_for(path, base)
     }
     for change in touched:
         pairs |= {part.path: part for part in _parts(change)}
@@ -52,6 +55,23 @@ def rebase(changes: ChangeSet, bases: Mapping[WorkspacePath, FlushedBase]) -> Ch
     found = [*rest, *(change for change in moved if change is not None)]
     ordered = sorted(found, key=lambda change: str(change.path).encode("utf-8", "surrogateescape"))
     return replace(changes, changes=tuple(ordered))
+
+
+class _Listed:
+    """What a list of changes says about paths that it does not name."""
+
+    def __init__(self, changes: tuple[Change, ...]) -> None:
+        self._bulks = {change.path for change in changes if change.kind is ChangeKind.BULK}
+        there = [change.path for change in changes if change.agent is not None]
+        self._directories = {up for path in there for up in (path, *path.parents)}
+
+    def speaks_for(self, path: WorkspacePath, base: FlushedBase) -> bool:
+        """Whether a path is in a bulk, or is a directory that has something in it."""
+        accepted = base.accepted
+        is_directory = accepted is not None and accepted.kind is EntryKind.DIRECTORY
+        return (is_directory and path in self._directories) or not self._bulks.isdisjoint(
+            path.parents
+        )
 
 
 def _is_touched(change: Change, bases: Mapping[WorkspacePath, FlushedBase]) -> bool:

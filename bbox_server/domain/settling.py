@@ -4,7 +4,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bbox_server.domain.change import ChangeId, Hunk
+from bbox_server.domain.change import Change, ChangeId, ChangeKind, Hunk
 from bbox_server.domain.flush import FlushId, FlushKind, FlushRecord, FlushReport, ResultKind
 from bbox_server.domain.hunk import HunkPlace, place_of
 from bbox_server.domain.plan import FlushPlan, SkipReason, Wanted
@@ -98,6 +98,9 @@ def after_flush(
         )
         for item in settlement.applied
     }
+    for bulk in _whole_bulks(review, settlement):
+        base = FlushedBase(original=None, accepted=bulk.agent, tier=bulk.tier)
+        bases[bulk.path] = base
     flushed = {item.change for item in settlement.applied} | set(settlement.failures)
     spent = {key for item in review.items if item.change.id in flushed for key in item.keys}
     step = FlushedStep(flush=flush, bases={path: state.bases.get(path) for path in bases})
@@ -112,6 +115,12 @@ def after_flush(
     )
 
 
+def _whole_bulks(review: Review, settlement: Settlement) -> Iterable[Change]:
+    applied = {item.change for item in settlement.applied} - settlement.failures.keys()
+    changes = (item.change for item in review.items if item.change.id in applied)
+    return (change for change in changes if change.kind is ChangeKind.BULK)
+
+
 def after_undo(
     state: ReviewState, flush: FlushId, restored: Iterable[WorkspacePath]
 ) -> ReviewState:
@@ -120,7 +129,10 @@ def after_undo(
     if step is None:
         return state
     bases = dict(state.bases)
-    for path in set(restored) & set(step.bases):
+    back = set(restored)
+    # The base of a bulk is no path that was flushed itself: it goes with what is in it.
+    back |= {path for path in step.bases if any(path in other.parents for other in back)}
+    for path in back & set(step.bases):
         previous = step.bases[path]
         if previous is None:
             bases.pop(path, None)

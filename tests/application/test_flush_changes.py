@@ -4,7 +4,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bbox_server.domain.change import Side
+from bbox_server.domain.change import ChangeKind, Side
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import ResultKind
@@ -280,6 +280,70 @@ async def test_a_bulk_change_is_flushed_file_by_file() -> None:
     ]
     assert [session.content(f"out/{number}") for number in range(5)] == [b"x\n"] * 5
     assert session.content("out/.mcp.json") is None
+
+
+async def test_a_flushed_bulk_is_no_change_until_something_in_it_changes() -> None:
+    session = ground({}, {f"out/{number}": b"x\n" for number in range(5)})
+    session.overlay.bulks = frozenset({PurePosixPath("out")})
+    await session.accept("out")
+    await session.apply()
+    assert (await session.review.list()).items == ()
+
+    session.agent("out/1", b"changed\n")
+    session.agent("out/2", None)
+    await session.accept("out")
+    report = await session.apply()
+
+    assert report.failed == ()
+    assert [session.content(f"out/{number}") for number in range(3)] == [b"x\n", b"changed\n", None]
+    assert (await session.review.list()).items == ()
+
+
+async def test_a_bulk_that_shrinks_is_listed_file_by_file() -> None:
+    session = ground({}, {f"out/{number}": b"x\n" for number in range(5)})
+    session.overlay.bulks = frozenset({PurePosixPath("out")})
+    await session.accept("out")
+    await session.apply()
+
+    session.overlay.bulks = frozenset()
+    session.agent("out/1", b"changed\n")
+    session.agent("out/2", None)
+
+    items = {str(item.change.path): item for item in (await session.review.list()).items}
+    assert {name: item.change.kind for name, item in items.items()} == {
+        "out/1": ChangeKind.MODIFIED,
+        "out/2": ChangeKind.DELETED,
+    }
+    assert items["out/1"].hunks == ()
+    await session.accept("out/1", "out/2")
+    await session.apply()
+    assert (session.content("out/1"), session.content("out/2")) == (b"changed\n", None)
+
+
+async def test_a_bulk_that_is_undone_is_a_change_again() -> None:
+    session = ground({}, {f"out/{number}": b"x\n" for number in range(5)})
+    session.overlay.bulks = frozenset({PurePosixPath("out")})
+    await session.accept("out")
+    await session.apply()
+
+    await session.undo()
+
+    assert [str(item.change.path) for item in (await session.review.list()).items] == ["out"]
+    assert session.content("out/1") is None
+
+
+async def test_a_flushed_directory_is_there_as_long_as_something_is_in_it() -> None:
+    session = ground({}, {"empty": Node()})
+    await session.accept("empty")
+    await session.apply()
+
+    session.agent("empty/x", b"x\n")
+    del session.overlay.agent[PurePosixPath("empty")]
+    await session.accept("empty/x")
+    await session.apply()
+
+    assert (await session.review.list()).items == ()
+    assert session.content("empty/x") == b"x\n"
 
 
 async def test_a_link_out_of_the_workspace_is_not_flushed() -> None:

@@ -3,6 +3,7 @@
 # asked for, so that no file of the project has to name one.
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
 from tests.unit.tracked_files import ROOT, output_of
@@ -28,8 +29,9 @@ def _pip() -> str:
 
 def _npm() -> str:
     ask = (ROOT / ".venv/bin/npm", "config", "get", "registry")
-    path = {"PATH": f"{ROOT}/.venv/bin:/usr/bin:/bin"}
-    return output_of(ask) + output_of(ask, path | {"HOME": "/nonexistent"})
+    with TemporaryDirectory() as home:  # npm writes there
+        nobody = {"HOME": home, "PATH": f"{ROOT}/.venv/bin:/usr/bin:/bin"}
+        return output_of(ask) + output_of(ask, nobody)
 
 
 def _apt() -> str:

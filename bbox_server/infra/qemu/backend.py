@@ -168,6 +168,7 @@ class QemuBackend(VmBackend):
                         raise
                     continue
                 await powered_on.reach(LAST_MARK, deadlines.ready_s)
+                await vm.until_answered()
                 stack.push_async_exit(attempt.pop_all())
                 return vm
         raise AssertionError("at least one machine type is tried")

@@ -3,7 +3,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -46,14 +46,27 @@ class PoweredOn:
         Raises:
             BboxError: boot.timeout, boot.failed, share.failed, image.corrupt, disk.full.
         """
+        marks = self.console.said.marks
+        await self.until(lambda: mark in marks, f"did not reach `{mark}`", deadline_s)
+
+    async def until(
+        self, is_reached: Callable[[], bool], otherwise: str, deadline_s: float
+    ) -> None:
+        """Wait for something that sets the console's `changed`. Raises as `reach`.
+
+        Args:
+            is_reached: What is waited for.
+            otherwise: What the guest has not done at the deadline, as the end of a sentence.
+            deadline_s: From now.
+        """
         try:
             async with asyncio.timeout(deadline_s):
-                while mark not in self.console.said.marks:
+                while not is_reached():
                     self.console.changed.clear()
                     self._check()
                     await self.console.changed.wait()
         except TimeoutError as error:
-            happened = f"The guest did not reach `{mark}` within {deadline_s:g} s."
+            happened = f"The guest {otherwise} within {deadline_s:g} s."
             raise self._explain(happened, ErrorCode.BOOT_TIMEOUT) from error
 
     def last_words(self) -> tuple[str, ...]:
@@ -94,11 +107,16 @@ class PoweredOn:
 
 @asynccontextmanager
 async def power_on(
-    command: Command, log: Path, shares: tuple[Share, ...] = ()
+    command: Command, log: Path | None, shares: tuple[Share, ...] = ()
 ) -> AsyncIterator[PoweredOn]:
     """Run QEMU with its console on our pipe; it is gone when the context is left."""
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    console = Console(reading, log)
+    try:
+        console = Console(reading, log)
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     try:
         command = replace(command, stdout=writing)
         async with spawn(command) as qemu:

@@ -9,12 +9,14 @@ from typing import Final
 
 from bbox_server.infra.process.descriptors import Lines
 from bbox_server.infra.process.printable import printable
+from bbox_server.infra.qemu.rotated_file import RotatedFile
 
 RING_BYTES: Final = 64 * 1024
 FILE_BYTES: Final = 1024 * 1024
 TAIL_LINES: Final = 20
 
 _KILLS_KEPT: Final = 100
+_MARKS_KEPT: Final = 50
 _LINE_BYTES: Final = 1024
 
 # SeaBIOS writes escapes before the first mark on its line (q35).
@@ -34,7 +36,7 @@ class Transcript:
         kills: Names of the processes that were killed for want of memory.
     """
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: RotatedFile | None) -> None:
         self.marks: set[str] = set()
         self.failure = ""
         self.has_panicked = False
@@ -42,8 +44,6 @@ class Transcript:
         self._lines: deque[str] = deque()
         self._kept_bytes = 0
         self._log = log
-        self._file = log.open("wb", buffering=0)
-        self._file_bytes = 0
 
     def add(self, raw: bytes) -> None:
         """Take one line."""
@@ -53,7 +53,8 @@ class Transcript:
         self._kept_bytes += len(line) + 1
         while self._kept_bytes > RING_BYTES:
             self._kept_bytes -= len(self._lines.popleft()) + 1
-        self._write(line)
+        if self._log is not None:
+            self._log.write(line.encode("utf-8", "backslashreplace") + b"\n")
 
     def tail(self, count: int = TAIL_LINES) -> tuple[str, ...]:
         """The last lines; after a panic its first, since a long trace follows them."""
@@ -63,36 +64,20 @@ class Transcript:
         return lines[max(start, 0) :][:count]
 
     def close(self) -> None:
-        """Close the file; harmless twice. Lines that come still are kept in memory only."""
-        self._file.close()
+        """End the log; harmless twice. Lines that come still are kept in memory only."""
+        if self._log is not None:
+            self._log.close()
 
     def _interpret(self, line: str) -> None:
         if mark := _MARK.search(line):
-            self.marks.add(mark[1])
+            if len(self.marks) < _MARKS_KEPT:
+                self.marks.add(mark[1])
         elif failure := _FAILURE.search(line):
             self.failure = self.failure or failure[1]
         elif kill := _KILL.search(line):
             self.kills.append(kill[1])
         elif _PANIC in line:
             self.has_panicked = True
-
-    def _write(self, line: str) -> None:
-        if self._file.closed:
-            return
-        text = line.encode("utf-8", "backslashreplace") + b"\n"
-        try:
-            if self._file_bytes + len(text) > FILE_BYTES:
-                self._rotate()
-            self._file_bytes += self._file.write(text)
-        except OSError:
-            # No space left: the log is worth less than the session.
-            self._file.close()
-
-    def _rotate(self) -> None:
-        self._file.close()
-        self._log.replace(self._log.with_name(f"{self._log.name}.1"))
-        self._file = self._log.open("wb", buffering=0)
-        self._file_bytes = 0
 
 
 class Console:
@@ -103,8 +88,8 @@ class Console:
         changed: Set whenever it said something, and by others who want its reader to look.
     """
 
-    def __init__(self, fd: int, log: Path) -> None:
-        self.said = Transcript(log)
+    def __init__(self, fd: int, log: Path | None) -> None:
+        self.said = Transcript(None if log is None else RotatedFile(log, FILE_BYTES))
         self.changed = asyncio.Event()
         self._lines = Lines(fd, self._take, limit_bytes=_LINE_BYTES)
 

@@ -5,6 +5,7 @@ import asyncio
 import re
 import secrets
 import socket
+from collections.abc import Callable
 from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
@@ -16,9 +17,16 @@ _ANSWER: Final = re.compile(rb"(DONE|FAILED) ([0-9a-f]{16})(?: (.*))?")
 
 
 class ControlPort:
-    """Our end of the port. Commands wait in it from power-on until the guest reads them."""
+    """Our end of the port. Commands wait in it from power-on until the guest reads them.
+
+    Attributes:
+        has_answered: The guest has done a command, or said why not.
+        on_answer: Called when it does.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
+        self.has_answered = False
+        self.on_answer: Callable[[], None] = lambda: None
         self._waiting: dict[str, asyncio.Future[None]] = {}
         self._port = LinePort(connection, self._take, on_end=self._lose, limit_bytes=_LINE_BYTES)
 
@@ -54,6 +62,8 @@ class ControlPort:
         answer = _ANSWER.fullmatch(line)
         if answer is None:
             return
+        self.has_answered = True
+        self.on_answer()
         waiter = self._waiting.get(answer[2].decode("ascii"))
         if waiter is None or waiter.done():
             return

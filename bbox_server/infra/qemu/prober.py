@@ -92,7 +92,7 @@ async def _boot_with_kvm(
         pass_fds=kernel.descriptors,
     )
     try:
-        async with power_on(command, Path(os.devnull)) as machine:
+        async with power_on(command, None) as machine:
             await machine.reach(FIRST_MARK, settings.deadlines.probe_s)
     except BboxError as error:
         return emulated(f"KVM does not boot a guest ({_first_sentence(error.cause)})")

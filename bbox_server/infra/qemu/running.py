@@ -3,8 +3,9 @@
 
 import asyncio
 import socket
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Final
 
 from typing_extensions import override
 
@@ -15,6 +16,9 @@ from bbox_server.infra.qemu.channel import ChannelRequest
 from bbox_server.infra.qemu.control import ControlPort, lost_guest
 from bbox_server.infra.qemu.monitor import Monitor
 from bbox_server.infra.qemu.settings import Deadlines
+
+# READY comes after 0.1 to 0.3 s, on a loaded machine 1.5.
+_FIRST_PATIENCE_S: Final = 2.0
 
 
 class Ports:
@@ -57,16 +61,27 @@ class QemuVm(RunningVm):
         self._is_off = False
         self._exit: VmExit | None = None
 
+    async def until_answered(self) -> None:
+        """Wait for the guest's first answer on its control port, to the RESET of power-on.
+
+        Raises:
+            BboxError: boot.timeout, boot.failed, share.failed.
+        """
+        control = self._ports.control
+        control.on_answer = self._machine.console.changed.set
+        await self._machine.until(
+            lambda: control.has_answered,
+            "did not answer on its control port",
+            self._deadlines.channel_s,
+        )
+
     @override
     async def open_shell_channel(self) -> OwnedFd:
-        request = self._ports.request_channel()
         try:
             async with asyncio.timeout(self._deadlines.channel_s):
-                return await request.granted()
+                return await self._granted_channel()
         except TimeoutError as error:
             raise lost_guest("The guest's shell port does not answer.") from error
-        finally:
-            request.close()
 
     @override
     async def stop(self, mode: StopMode) -> VmExit:
@@ -101,6 +116,18 @@ class QemuVm(RunningVm):
         if self._machine.console.said.has_panicked and end is VmEnd.GUEST_RESET:
             return VmEnd.GUEST_PANIC  # panic=-1 reboots at once
         return end
+
+    async def _granted_channel(self) -> OwnedFd:
+        # When a client leaves while the guest floods the port, QEMU 7.2 may keep the port throttled
+        # with nothing to wake it (1 of 20 times): the next client hears nothing. Its leaving cures
+        # that, so ask again, more patiently each time.
+        patience_s = _FIRST_PATIENCE_S
+        while True:
+            request = self._ports.request_channel()
+            with closing(request), suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    return await request.granted()
+            patience_s *= 2
 
     async def _power_off(self) -> None:
         with suppress(TimeoutError, BboxError):

@@ -23,16 +23,15 @@ from bbox_server.infra.workspace.beneath import (
     parent_of,
 )
 from bbox_server.infra.workspace.flush_journal import Journal
+from bbox_server.infra.workspace.flush_originals import take_out
 from bbox_server.infra.workspace.flush_record import Commit, Intent, result_of
 from bbox_server.infra.workspace.flush_staging import (
-    chunks_of,
     directory_mode,
     dress_new_directory,
     is_staged,
     remove_stage,
 )
 from bbox_server.infra.workspace.flush_steps import Place
-from bbox_server.infra.workspace.metadata import metadata_of
 from bbox_server.infra.workspace.present import is_as_expected, present_at
 
 _CHANGED: Final = "it changed after the plan was made"
@@ -109,26 +108,43 @@ class Applying:
             self._file_systems[device] = os.dup(directory_fd)
 
     def _put(self, index: int, operation: Operation, target: Place) -> None:
-        steps, is_new = self.journal.steps, operation.expected.kind is PresentKind.ABSENT
         with self._stage_directory(index, operation) as stage_fd:
             temporary = (stage_fd, self.journal.temporary(index))
             inode = _inode(temporary)
             if inode is None:
                 return  # applied before a crash
-            if inode == self._staged_inode(index):
-                if is_new:
-                    steps.create(temporary, target)
-                    return
-                _check(operation.expected, target)
-                steps.exchange(temporary, target)
+            is_staged_still = inode == self._staged_inode(index)
+            if is_staged_still and not self._exchange(operation, temporary, target):
+                return
             if not is_as_expected(operation.expected, present_at(*temporary)):
                 self._exchange_back(index, temporary, target)
                 raise _ChangedError
             try:
-                self._take_out(temporary, self.journal.old(index))
+                take_out(self.journal.steps, temporary, self.journal.old(index))
             except OSError:
                 self._exchange_back(index, temporary, target)
                 raise
+
+    def _exchange(self, operation: Operation, temporary: Place, target: Place) -> bool:
+        """Put what is staged in its place; whether something came out."""
+        steps, was_directory = self.journal.steps, operation.expected.kind is PresentKind.DIRECTORY
+        if operation.expected.kind is PresentKind.ABSENT:
+            steps.create(temporary, target)
+            return False
+        if was_directory and _inode(target) is None:
+            steps.create(temporary, target)  # a crash came between the two steps below
+            return False
+        _check(operation.expected, target)
+        try:
+            steps.exchange(temporary, target)
+        except OSError as error:
+            # overlayfs can't move a directory of a lower layer.
+            if error.errno != errno.EXDEV or not was_directory:
+                raise
+            steps.remove_directory(target)
+            steps.create(temporary, target)
+            return False
+        return True
 
     def _exchange_back(self, index: int, temporary: Place, target: Place) -> None:
         """Undo an exchange. If the user replaced ours meanwhile, that is the newest and stays."""
@@ -149,7 +165,7 @@ class Applying:
             self._move_back(index, temporary, target)
             raise _ChangedError
         try:
-            self._take_out(temporary, self.journal.old(index))
+            take_out(self.journal.steps, temporary, self.journal.old(index))
         except OSError:
             self._move_back(index, temporary, target)
             raise
@@ -195,44 +211,7 @@ class Applying:
 
     def _keep_other(self, index: int, temporary: Place) -> None:
         with suppress(FileExistsError):
-            self._take_out(temporary, self.journal.other(index))
-
-    def _take_out(self, temporary: Place, kept: Place) -> None:
-        """Keep what came out. Of a directory nothing is kept, but it must be empty."""
-        if present_at(*temporary).kind is PresentKind.DIRECTORY:
-            self.journal.steps.remove_leftover_directory(temporary)
-            return
-        try:
-            self.journal.steps.keep_original(temporary, kept)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            self._copy_out(temporary, kept)
-
-    def _copy_out(self, temporary: Place, kept: Place) -> None:
-        """Copy to the journal's file system, whole or not at all; then remove."""
-        steps, copy = self.journal.steps, (kept[0], kept[1] + b".part")
-        with suppress(FileNotFoundError):
-            steps.remove_leftover(copy)
-        if present_at(*temporary).kind is PresentKind.SYMLINK:
-            target = os.readlink(temporary[1], dir_fd=temporary[0])
-            steps.stage_link(copy, os.fsdecode(target), None)
-        else:
-            self._copy_file(temporary, copy)
-        steps.name_copy(copy, kept)
-        steps.remove_leftover(temporary)
-
-    def _copy_file(self, source: Place, copy: Place) -> None:
-        steps = self.journal.steps
-        source_fd, copy_fd = open_file(*source), steps.make_part(copy)
-        try:
-            for chunk in chunks_of(source_fd):
-                steps.write_part(copy_fd, chunk)
-            steps.dress_part(copy_fd, metadata_of(source_fd))
-            os.fsync(copy_fd)
-        finally:
-            os.close(source_fd)
-            os.close(copy_fd)
+            take_out(self.journal.steps, temporary, self.journal.other(index))
 
     def _drop_stage(self, index: int, operation: Operation) -> None:
         """Remove what an operation staged and did not use; keep what is not ours."""

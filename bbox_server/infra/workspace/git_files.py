@@ -39,7 +39,10 @@ class RepositoryFinder:
         host = os.path.join(self._workspace, git_dir)  # noqa: PTH118 - keeps a leading slash's meaning
         inside = None if os.path.isabs(git_dir) else git_dir  # noqa: PTH117 - text, see above
         if inside is None:
-            self.warnings.append(f"{gitfile} names a directory outside: git doesn't work there")
+            self.warnings.append(
+                f"{gitfile}: a linked worktree; git doesn't work on it in the sandbox. "
+                "Start in the main checkout, or in a clone, to let the agent use git."
+            )
         return TrackedFiles(base=path, git_dir=inside, load=lambda: self._tracked(HostPath(host)))
 
     def _named_in(self, gitfile: str) -> str | None:

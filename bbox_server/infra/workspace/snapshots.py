@@ -22,6 +22,7 @@ from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.baselines import Holds, WorkspaceStore, take_lease
 from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS
+from bbox_server.infra.workspace.ownership import another_user
 from bbox_server.infra.workspace.taking import Taking
 
 _LOCK_POLL_S: Final = 0.05
@@ -105,7 +106,7 @@ class DiskSnapshots(Snapshots):
                     rules=rules,
                     matcher=self._excludes.snapshot_matcher(rules),
                     git=self._git,
-                    owner=self._place.owner,
+                    owner=another_user(self._place.owner),
                     private=_identities((self._place.root, *self._place.private)),
                     advance=advance,
                 )

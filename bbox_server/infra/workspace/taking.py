@@ -115,7 +115,7 @@ class Taking:
             advance=lambda entries: self.advance("files seen", entries),
         )
         result = walk.run(root_fd, self.matcher)
-        self._warnings += [*self.rules.warnings, *finder.warnings]
+        self._warnings += [*self.rules.warnings, *finder.warnings, *_borrowing(result.tree)]
         return result
 
     def _fresh(self, generation: Path, old: Manifest, tree: Tree) -> frozenset[str]:
@@ -218,6 +218,16 @@ def uncollected() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def _borrowing(tree: Tree) -> Iterator[str]:
+    for git_dir in tree.git_directories:
+        if tree.row(f"{git_dir}/objects/info/alternates") is not None:
+            yield (
+                f"{git_dir}: borrows objects of another repository, which the sandbox can't see. "
+                "To let the agent use git, run `git repack -a -d` and remove "
+                "objects/info/alternates."
+            )
 
 
 def _carry_absent(old: Tree, new: Tree) -> None:

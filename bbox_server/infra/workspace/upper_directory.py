@@ -9,6 +9,7 @@ from pathlib import Path
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.beneath import open_directory
+from bbox_server.infra.workspace.ownership import another_user
 
 
 def open_upper(upper: Path, owner: SandboxUser | None) -> int:
@@ -21,7 +22,7 @@ def open_upper(upper: Path, owner: SandboxUser | None) -> int:
     """
     note = upper.with_name(f"{upper.name}.json")
     if not note.exists():
-        _make(upper, owner)
+        _make(upper, another_user(owner))
     try:
         fd = open_directory(str(upper / "u"))
     except OSError as error:

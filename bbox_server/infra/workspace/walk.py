@@ -9,6 +9,7 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.excludes import Hidden, HideTier, PathMatcher
+from bbox_server.domain.plan import FLUSH_PREFIX
 from bbox_server.infra.workspace.beneath import DIRECTORY_FLAGS
 from bbox_server.infra.workspace.git_layout import (
     GIT_NAME,
@@ -208,6 +209,8 @@ class WorkspaceWalk:
         return False
 
     def _consider(self, frame: _Frame, name: str, status: os.stat_result) -> None:
+        if name.casefold().startswith(FLUSH_PREFIX):
+            return  # of a flush that goes on at this moment
         is_inner = is_directory(status.st_mode)
         hidden = None
         if frame.matcher is not None:

@@ -2,6 +2,7 @@
 """Snapshot, overlay, review and flush together, on a disk, with git: all but the guest."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.diff.git_differ import GitDiffer
 from bbox_server.infra.sessions.review_file import ReviewFile
+from bbox_server.infra.workspace.flush_steps import FaultPoint, Faults
 from bbox_server.infra.workspace.flusher import DiskFlusher
 from bbox_server.infra.workspace.overlay import DiskOverlay
 from bbox_server.infra.workspace.present import DiskWorkspace
 from tests.infra.flush.ground import State, state_of
+from tests.infra.flush.test_errors import Failing
 from tests.infra.workspace.ground import Ground
 
 TEXT = b"".join(b"line %d\n" % number for number in range(1, 61))
@@ -46,16 +49,21 @@ class Chain:
         differ = GitDiffer(scratch=str(scratch))
         place = HostPath(str(ground.workspace))
         self.review = ReviewChanges(overlay=overlay, differ=differ, reviews=reviews)
-        flusher = DiskFlusher(
-            workspace=place,
-            journals=HostPath(str(session / "flush")),
-            lock=HostPath(str(session / "lock")),
-            session=SessionId("00000001"),
-        )
+        flusher = self.flusher()
         files = DiskWorkspace(workspace=place)
         planning = PlanFlush(review=self.review, files=files, differ=differ)
         self.flush = FlushChanges(planning=planning, flusher=flusher)
         self.undo = UndoFlush(flusher=flusher, reviews=reviews)
+
+    def flusher(self, faults: Faults | None = None) -> DiskFlusher:
+        session = self.ground.upper.parent
+        return DiskFlusher(
+            workspace=HostPath(str(self.ground.workspace)),
+            journals=HostPath(str(session / "flush")),
+            lock=HostPath(str(session / "lock")),
+            session=SessionId("00000001"),
+            faults=faults,
+        )
 
     async def item(self, name: str) -> ReviewItem:
         items = (await self.review.list()).items
@@ -201,3 +209,24 @@ async def test_a_file_becomes_a_directory_and_the_reverse(chain: Chain) -> None:
     assert (chain.ground.workspace / "dir").read_bytes() == b"a file now\n"
     await chain.undo()
     assert chain.state() == before
+
+
+async def test_what_can_not_be_written_is_undecided_with_its_reason(chain: Chain) -> None:
+    chain.ground.agent("src/text.py", changed(5))
+    chain.ground.agent("dir/a", "changed\n")
+    await chain.review.accept_ordinary()
+    full = Failing(point=FaultPoint.PART_WRITTEN, nth=1)
+    flush = replace(chain.flush, flusher=chain.flusher(full))
+
+    report = await flush((await flush.plan()).hash)
+
+    assert [str(result.path) for result in report.failed] == ["dir/a"]
+    item = await chain.item("dir/a")
+    assert (item.verdict, item.failure) == (
+        Verdict.UNDECIDED,
+        "dir/a: No space left on device",
+    )
+    assert (chain.ground.workspace / "src/text.py").read_bytes() == changed(5)
+    await chain.decide("dir/a", Verdict.ACCEPTED)
+    assert await chain.apply() == []
+    assert (await chain.review.list()).items == ()

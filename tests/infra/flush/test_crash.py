@@ -25,7 +25,7 @@ MUTATING = {
 # What these do is one step as a whole, or makes a record durable that is named afterwards.
 ALLOWED = {
     ("flush_journal", "fsync"): "the log of outcomes, before `done` is named",
-    ("flush_applying", "fsync"): "a copy, before it is named",
+    ("flush_originals", "fsync"): "a copy, before it is named",
     ("flush_store", "mkdir"): "the session's own directory of flushes",
 }
 

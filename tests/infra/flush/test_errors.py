@@ -18,6 +18,7 @@ from bbox_server.domain.flush import FlushReport, ResultKind
 from bbox_server.domain.plan import FLUSH_PREFIX
 from bbox_server.infra.workspace.flush_steps import FaultPoint, Faults
 from tests.infra.flush.ground import (
+    DIRECTORY,
     Contents,
     Ground,
     State,
@@ -196,6 +197,48 @@ async def test_a_damaged_intent_changes_nothing_and_says_so(
         await ground.recover()
 
     assert caught.value.code is ErrorCode.FLUSH_JOURNAL_CORRUPT
+    assert state_of(ground.workspace) == before
+
+
+class CrashError(Exception):
+    """As if the process had ended here."""
+
+
+@dataclass(kw_only=True)
+class Overlayfs(Failing):
+    """A file system that can't move a directory of a lower layer."""
+
+    crash: FaultPoint | None = None
+
+    @override
+    def after(self, point: FaultPoint) -> None:
+        if point is self.crash:
+            raise CrashError
+
+
+@pytest.mark.parametrize("crash", [None, FaultPoint.DIRECTORY_REMOVED, FaultPoint.CREATED])
+async def test_a_directory_that_can_not_be_exchanged_is_removed_first(
+    crash: FaultPoint | None, directory: Path
+) -> None:
+    ground = fresh(directory, "one")
+    before = state_of(ground.workspace)
+    contents = Contents()
+    items = (
+        wanted("becomes-file", DIRECTORY, contents.add(b"a file now\n")),
+        wanted("becomes-file/inner", file(b"inner\n"), None),
+    )
+    faults = Overlayfs(point=FaultPoint.EXCHANGED, nth=1, number=errno.EXDEV, crash=crash)
+
+    if crash is None:
+        assert (await ground.flush(items, contents, faults)).failed == ()
+    else:
+        with pytest.raises(CrashError):
+            await ground.flush(items, contents, faults)
+        (report,) = await ground.recover()
+        assert report.failed == ()
+
+    assert (ground.workspace / "becomes-file").read_bytes() == b"a file now\n"
+    assert (await ground.undo(1)).failed == ()
     assert state_of(ground.workspace) == before
 
 

@@ -37,6 +37,14 @@ IDENTITY = ShellIdentity(
 )
 
 
+ANSWER = """#!/usr/bin/python3
+import re, os, sys
+fd = int(re.search("id=control,fd=([0-9]+)", " ".join(sys.argv))[1])
+while line := os.read(fd, 4096).split():
+    os.write(fd, b"DONE " + line[1] + b"\\n")
+"""
+
+
 @dataclass(frozen=True)
 class FileGuestSystem(GuestSystem):
     """Two files that are no kernel."""
@@ -63,9 +71,11 @@ class House:
         return QemuBackend(FileGuestSystem(self.root / "kernel"), settings)
 
     def install(self, script: str) -> None:
-        program = self.root / "bin" / QEMU
-        program.write_text(f"#!/bin/sh\n{script}\n")
-        program.chmod(0o755)
+        """Put a script in QEMU's place; in it, `answer` does what a guest's control port does."""
+        for name, text in ((QEMU, f"#!/bin/sh\n{script}\n"), ("answer", ANSWER)):
+            program = self.root / "bin" / name
+            program.write_text(text)
+            program.chmod(0o755)
 
 
 @pytest.fixture
@@ -170,7 +180,7 @@ async def test_a_boot_that_hangs_is_ended(house: House) -> None:
 async def test_the_second_machine_type_is_tried_when_the_first_hangs(house: House) -> None:
     house.install(
         'case "$*" in *microvm*) sleep 1000;; *) echo "BBOX init 1.0"; echo "BBOX ready 2.0"; '
-        "sleep 1000;; esac"
+        f'exec {house.root}/bin/answer "$@";; esac'
     )
     async with house.backend().start(house.spec) as vm:
         assert vm.console_tail() == ("BBOX init 1.0", "BBOX ready 2.0")
@@ -187,6 +197,14 @@ async def test_a_guest_that_gives_up_is_not_started_again(house: House) -> None:
     assert error.code is ErrorCode.BOOT_FAILED
     assert "The guest gave up: mount workspace (overlay)." in error.cause
     assert (house.root / "bin/starts").read_text() == "x\n"
+
+
+async def test_a_guest_that_does_not_answer_is_told_with_its_words(house: House) -> None:
+    house.install("echo 'BBOX init 1.0'; echo 'BBOX ready 2.0'; echo 'no control'; sleep 1000")
+    error = await failure(house.backend(deadlines=Deadlines(channel_s=0.5)), house.spec)
+    assert error.code is ErrorCode.BOOT_TIMEOUT
+    assert "did not answer on its control port within 0.5 s" in error.cause
+    assert "no control" in error.cause
 
 
 async def test_a_relay_that_does_not_listen_is_told(house: House) -> None:

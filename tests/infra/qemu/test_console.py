@@ -8,11 +8,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bbox_server.infra.qemu.console import FILE_BYTES, RING_BYTES, Console, Transcript
+from bbox_server.infra.qemu.rotated_file import RotatedFile
 
 
 @pytest.fixture
 def transcript(tmp_path: Path) -> Iterator[Transcript]:
-    transcript = Transcript(tmp_path / "console.log")
+    transcript = Transcript(RotatedFile(tmp_path / "console.log", FILE_BYTES))
     yield transcript
     transcript.close()
 
@@ -21,6 +22,14 @@ def test_marks_are_found_behind_the_firmware_escapes(transcript: Transcript) -> 
     transcript.add(b"\x1bc\x1b[?7lBooting from ROM..BBOX init 1.70\r")
     transcript.add(b"BBOX ready 2.40")
     assert transcript.marks == {"init", "ready"}
+
+
+def test_invented_marks_do_not_fill_the_memory(transcript: Transcript) -> None:
+    letters = "abcdefghij"
+    for number in range(1000):
+        name = "".join(letters[int(digit)] for digit in str(number))
+        transcript.add(f"BBOX {name} 1.0".encode())
+    assert len(transcript.marks) <= 50
 
 
 def test_the_first_failure_is_kept(transcript: Transcript) -> None:
@@ -59,7 +68,7 @@ def test_the_log_is_rotated_and_bounded(transcript: Transcript, tmp_path: Path) 
 
 
 def test_a_log_that_can_not_be_written_does_not_stop_the_console() -> None:
-    transcript = Transcript(Path("/dev/full"))
+    transcript = Transcript(RotatedFile(Path("/dev/full"), FILE_BYTES))
     transcript.add(b"one")
     transcript.add(b"two")
     assert transcript.tail() == ("one", "two")
@@ -70,7 +79,7 @@ def test_a_log_that_can_not_be_written_does_not_stop_the_console() -> None:
 def test_whatever_the_guest_writes_is_harmless_and_bounded(
     tmp_path: Path, lines: list[bytes]
 ) -> None:
-    transcript = Transcript(tmp_path / "console.log")
+    transcript = Transcript(RotatedFile(tmp_path / "console.log", FILE_BYTES))
     for line in lines:
         transcript.add(line)
     transcript.close()

@@ -1,7 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-import os
-from pathlib import Path
-
 import pytest
 
 from bbox_server.domain.error import ErrorCode
@@ -10,8 +7,7 @@ from bbox_server.infra.qemu.diagnosis import explain
 
 
 def spoken(*lines: str) -> Transcript:
-    transcript = Transcript(Path(os.devnull))
-    transcript.close()
+    transcript = Transcript(None)
     for line in lines:
         transcript.add(line.encode())
     return transcript

@@ -15,6 +15,7 @@ import pytest
 
 from bbox_server.domain.change import ChangeKind, Side, WithheldReason
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.beneath import digest_of
 from bbox_server.infra.workspace.limits import ChangeLimits, TreeLimits
 from bbox_server.infra.workspace.upper import Descent, UpperWalk
@@ -342,3 +343,12 @@ async def test_a_missing_manifest_is_a_failure_that_names_the_snapshot(ground: G
     overlay.close()
     assert caught.value.code is ErrorCode.SNAPSHOT_FAILED
     assert snapshot.root in caught.value.cause
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+async def test_the_overlay_belongs_to_the_sandbox_user(tmp_path: Path) -> None:
+    ground = Ground(tmp_path, SandboxUser(uid=64998, gid=64998))
+    (await ground.overlay()).close()
+    paths = (ground.upper, ground.u, ground.upper / "w")
+    assert {path.stat().st_uid for path in paths} == {64998}
+    assert ground.upper.with_name("upper.json").stat().st_uid == 0

@@ -163,6 +163,12 @@ async def test_the_state_of_bbox_is_no_part_of_a_workspace(ground: Ground) -> No
     assert names(snapshot) == {"state", "state/mine"}
 
 
+async def test_what_a_flush_stages_is_no_part_of_a_workspace(ground: Ground) -> None:
+    ground.write(".bbox-flush-0-1-0")
+    ground.write("d/.bbox-flush-0-1-1.part")
+    assert names(await ground.take()) == {"d"}
+
+
 async def test_a_file_that_keeps_its_time_and_size_is_seen_by_its_status(ground: Ground) -> None:
     path = ground.write("a", "one\n")
     before = path.stat()
