@@ -124,6 +124,9 @@ class Peer:
             await self._slots.acquire()
             task = tasks.create_task(self._answer(number, method, params))
             self._answering[number] = task
+            # It has begun when the next message is read: a task that is cancelled before never
+            # runs at all, and could not say so.
+            await asyncio.sleep(0)
         elif method == "$/cancelRequest":
             cancelled = self._answering.get(params.get("id"))
             if cancelled is not None:

@@ -57,21 +57,22 @@ class _Clients:
         self._host = host
         self._tasks = tasks
         self._connected = 0
+        self._had_clients = False
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if not _is_ours(writer.get_extra_info("socket")):
             writer.close()
             return
         self._connected += 1
+        self._had_clients = True
+        self._host.changed.set()
         self._tasks.create_task(self._serve(reader, writer))
 
     async def until_unused(self) -> None:
         """Return when nothing runs, nobody is connected, and nobody can be any more."""
         services = self._host.services
-        wait_s = FIRST_CLIENT_S
         while True:
-            await self._until_idle(wait_s)
-            wait_s = LINGER_S
+            await self._until_idle()
             await self._host.close()
             async with services.ending():
                 for _ in range(ACCEPT_TURNS):
@@ -84,8 +85,9 @@ class _Clients:
     def _is_idle(self) -> bool:
         return self._connected == 0 and not self._host.is_running
 
-    async def _until_idle(self, wait_s: float) -> None:
+    async def _until_idle(self) -> None:
         while True:
+            wait_s = LINGER_S if self._had_clients else FIRST_CLIENT_S
             self._host.changed.clear()
             try:
                 async with asyncio.timeout(wait_s if self._is_idle else None):
