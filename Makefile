@@ -46,9 +46,10 @@ build-guest: setup ## the guest system: kernel and initramfs
 guest-pins: setup ## pin the newest packages of the guest system
 	@$(PYTHON) -m guest.build pins
 
-# One process and one guest at a time: emulated boots have deadlines, and one line has the totals.
+# What needs no guest runs on both cores. Then one guest at a time: emulated boots have deadlines.
 test: lint docs-check build-guest image-all ## everything: check's parts, contracts, adapters, booted guests, demo
-	@$(BIN)pytest -m "" --durations=10 $(ARGS)
+	@$(BIN)pytest -q -m "not vm and not e2e" -n 2 $(ARGS)
+	@$(BIN)pytest -q -m "vm or e2e" --durations=10 $(ARGS)
 
 test-coverage: build-guest image-all ## the same tests, with what they leave uncovered
 	@$(BIN)pytest -m "" --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)

@@ -298,6 +298,7 @@ class Composition:
 
     def overlay(self, directories: SessionDirectories, generation: HostPath) -> Overlay:
         """The agent's changes over a baseline."""
+        from bbox_server.domain.excludes import is_secret
         from bbox_server.domain.sensitive import classify
         from bbox_server.infra.excludes.disk import DiskExcludes
         from bbox_server.infra.git.repositories import GitCommand
@@ -309,7 +310,7 @@ class Composition:
             ),
             excludes=DiskExcludes(),
             git=GitCommand(),
-            classify=classify,
+            classify=lambda path: classify(path, is_secret=is_secret),
         )
 
     def diagnose(self) -> Diagnose:

@@ -137,11 +137,10 @@ def build_initramfs(parts: Parts) -> bytes:
 
 
 def _add_programs(archive: Archive, files: Mapping[str, Member]) -> None:
-    busybox = _file(files, _BUSYBOX)
-    archive.file("bin/busybox", busybox, 0o755)
-    archive.symlink("bin/sh", "busybox")
-    archive.file("tools/busybox", busybox, 0o755)
+    archive.file("tools/busybox", _file(files, _BUSYBOX), 0o755)
     archive.symlink("tools/sh", "busybox")
+    archive.symlink("bin/busybox", "/tools/busybox")
+    archive.symlink("bin/sh", "busybox")
     libraries: set[str] = {_LOADER}
     for source, target in _PROGRAMS.items():
         program = _file(files, source)

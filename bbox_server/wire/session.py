@@ -3,7 +3,7 @@
 
 from bbox_server.domain.doctor import Check, CheckStatus
 from bbox_server.domain.error import Retry
-from bbox_server.domain.session import Failure, SessionRecord, SessionState
+from bbox_server.domain.session import ExitStatus, Failure, SessionRecord, SessionState
 from bbox_server.wire.model import Message
 
 
@@ -54,13 +54,12 @@ class SessionsMessage(Message):
 
 
 class OutcomeMessage(Message):
-    """What a run left behind; counts of changes by what can be done with them."""
+    """What a run left behind. `changes` can be decided, `withheld` are only listed."""
 
     session: str
     exit: ExitMessage
     changes: int
     withheld: int
-    flushed: int | None = None
 
 
 class CheckMessage(Message):
@@ -91,15 +90,14 @@ def session_message(record: SessionRecord) -> SessionMessage:
         created_at=record.created_at,
         running=record.held,
         generation=record.generation,
-        exit=None
-        if record.exit is None
-        else ExitMessage(
-            code=record.exit.code,
-            signal=record.exit.signal,
-            out_of_memory=record.exit.out_of_memory,
-        ),
+        exit=None if record.exit is None else exit_message(record.exit),
         failure=None if record.failure is None else failure_message(record.failure),
     )
+
+
+def exit_message(status: ExitStatus) -> ExitMessage:
+    """How the agent ended, for a client."""
+    return ExitMessage(code=status.code, signal=status.signal, out_of_memory=status.out_of_memory)
 
 
 def failure_message(failure: Failure) -> FailureMessage:

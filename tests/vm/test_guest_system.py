@@ -89,6 +89,21 @@ async def test_the_agent_is_uid_1000_without_any_privilege(
     assert status["Seccomp"] == "0"
 
 
+async def test_who_logged_in_is_not_for_the_environment_to_say(
+    agent: asyncssh.SSHClientConnection,
+) -> None:
+    names = {"USER": "root", "LOGNAME": "root", "HOME": "/root", "SHELL": "/bin/other"}
+    text = await output(agent, "grep NoNew /proc/self/status; echo $USER $HOME", env=names)
+
+    assert text == "NoNewPrivs:\t1\nsandbox /home/sandbox\n"
+
+
+async def test_only_the_guest_system_is_spared_when_memory_runs_out(
+    agent: asyncssh.SSHClientConnection,
+) -> None:
+    assert await output(agent, "cat /proc/self/oom_score_adj /proc/1/oom_score_adj") == "0\n-1000\n"
+
+
 async def test_a_setuid_program_of_the_image_gives_nothing(
     agent: asyncssh.SSHClientConnection,
 ) -> None:
@@ -245,7 +260,7 @@ async def test_guest_root_has_all_capabilities_and_no_way_into_the_generation(
 ) -> None:
     text = await output(
         guest_root,
-        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; touch /usr/installed && echo installed;"
+        "grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /proc/self/oom_score_adj; touch /usr/installed && echo installed;"
         "mkdir /tmp/lo && mount -t virtiofs lo /tmp/lo && cat /tmp/lo/src/main.py;"
         "touch /tmp/lo/x || echo refused; chown 0:0 /tmp/lo/README.md || echo refused;"
         "touch /workspace/by-root || echo unmapped; setpriv --dump >/dev/null; true",
@@ -253,6 +268,7 @@ async def test_guest_root_has_all_capabilities_and_no_way_into_the_generation(
 
     assert "CapEff:\t000001ffffffffff" in text
     assert "NoNewPrivs:\t0" in text
+    assert text.splitlines()[2] == "0"
     for word in ("installed", "print(1)", "Read-only file system", "unmapped"):
         assert word in text
     assert text.count("refused") == 2

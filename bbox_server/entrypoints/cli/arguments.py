@@ -123,7 +123,7 @@ def _run_parser(prog: str) -> Parser:
     parser.add_argument(
         "--trace", action="store_true", help="write trace.json (OpenTelemetry) beside the logs"
     )
-    parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
+    parser.add_argument("--json", action="store_true", help="the outcome as a last line of JSON")
     return parser
 
 

@@ -84,7 +84,7 @@ async def review_interactively(opened: OpenedReview, desk: Desk, console: Consol
 async def _offer_to_apply(opened: OpenedReview, console: Console, *, finished: bool) -> int:
     plan = await opened.plan()
     session = opened.session
-    if not plan.operations and not plan.conflicts:
+    if _is_empty(plan):
         await opened.settle()
         console.say("No changes accepted." if finished else f"Go on with: bbox review {session}")
         return 0
@@ -117,7 +117,7 @@ async def apply_ordinary(opened: OpenedReview, console: Console) -> int:
 async def flush_all(opened: OpenedReview, console: Console) -> int:
     """Plan and flush what is accepted."""
     plan = await opened.plan()
-    if not plan.operations and not plan.conflicts:
+    if _is_empty(plan):
         console.note("No changes accepted.")
         return 0
     report = await opened.flush(plan.hash)
@@ -135,6 +135,11 @@ def _tell(plan: FlushPlan, report: FlushReport, console: Console) -> None:
         console.note(
             "Submodules' own git directories are not written.\nRun: git submodule update --init"
         )
+
+
+def _is_empty(plan: FlushPlan) -> bool:
+    """Nothing is accepted. What is skipped still has to be flushed: then it is settled."""
+    return not (plan.operations or plan.conflicts or plan.skipped)
 
 
 def _code(plan: FlushPlan, report: FlushReport) -> int:

@@ -31,7 +31,7 @@ from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import RunOptions, RunParams
-from bbox_server.wire.session import SessionMessage
+from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 
 # 128 + the signal's number, as shells say it (compat CLI-23)
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
@@ -57,11 +57,15 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
         ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
-        code = await _end(ended, values, services, console, RemoteReview(connection))
+        review = RemoteReview(connection)
+        outcome = await _outcome(ended, review)
+        code = await _end(ended, values, services, console, review)
     if values.timings:
         console.note("\n".join(("Timing summary:", *log.timings())))
     if values.trace:
         console.note(f"Trace output: {log.export(connection.session)}")
+    if values.json:
+        console.say(outcome.to_json())
     return exit_code(status) or code
 
 
@@ -119,6 +123,18 @@ async def follow(
     if ended.failure is not None:
         raise failure_error(ended.failure)
     return ended
+
+
+async def _outcome(ended: SessionMessage, review: RemoteReview) -> OutcomeMessage:
+    items = Review(revision=0, items=())
+    if ended.state is not SessionState.DONE:
+        items = await review.changes.list()
+    return OutcomeMessage(
+        session=ended.id,
+        exit=ended.exit or ExitMessage(),
+        changes=len(items.flushable),
+        withheld=len(items.withheld),
+    )
 
 
 def exit_code(status: ExitStatus) -> int:

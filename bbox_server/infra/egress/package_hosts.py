@@ -36,6 +36,9 @@ _PROGRAM_BYTES: Final = 256 << 20
 
 # pip's compiled-in index and file host; where pip isn't installed, those of the wheel that venv
 # would install it from.
+# No directory, and none can be made there: npm, as root, made the one that was missing.
+NO_HOME: Final = "/dev/null"
+
 _PIP_DEFAULTS: Final = """
 try:
     from pip._internal.models.index import PyPI
@@ -105,15 +108,15 @@ class ClientPackageHosts(PackageHosts):
 
     async def _node(self) -> tuple[HostRule, ...]:
         listing = await self._ask("npm", "config", "list", "--json")
-        plain = {**PLAIN_ENVIRONMENT, "PATH": self._path(), "HOME": "/nonexistent"}
-        no_files = ("--userconfig=/nonexistent/user", "--globalconfig=/nonexistent/global")
+        plain = {**PLAIN_ENVIRONMENT, "PATH": self._path(), "HOME": NO_HOME}
+        no_files = (f"--userconfig={NO_HOME}/user", f"--globalconfig={NO_HOME}/global")
         words = ("npm", "config", "get", "registry", *no_files)
         built_in = await self._ask(*words, environment=plain)
         return combined(default(built_in.split()), configured(npm_urls(listing)))
 
     async def _go(self) -> tuple[HostRule, ...]:
         chosen = await self._ask("go", "env", "GOPROXY", "GOSUMDB")
-        plain = {**PLAIN_ENVIRONMENT, "PATH": self._path(), "GOENV": "off", "HOME": "/nonexistent"}
+        plain = {**PLAIN_ENVIRONMENT, "PATH": self._path(), "GOENV": "off", "HOME": NO_HOME}
         built_in = await self._ask("go", "env", "GOPROXY", "GOSUMDB", environment=plain)
         return combined(default(go_urls(built_in)), configured(go_urls(chosen)))
 
@@ -145,7 +148,7 @@ class ClientPackageHosts(PackageHosts):
         return _text(Path(config_home) / name)
 
     def _home(self, name: str) -> str:
-        return f"{self.environment.get('HOME', '/nonexistent')}/{name}"
+        return f"{self.environment.get('HOME', NO_HOME)}/{name}"
 
     def _path(self) -> str:
         return self.environment.get("PATH", PLAIN_ENVIRONMENT["PATH"])

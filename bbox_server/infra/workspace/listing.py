@@ -205,8 +205,9 @@ class Listing:
         return change
 
     def _after(self, path: str, entry: UpperEntry) -> Entry:
-        is_hashed = entry.kind is UpperKind.FILE
-        return agent_entry(entry, digest=self.hashes.of_agent(path) if is_hashed else None)
+        if entry.kind is not UpperKind.FILE:
+            return agent_entry(entry, digest=None)
+        return agent_entry(entry, digest=self.hashes.of_agent(path, self.limits.file_bytes))
 
     def _before(self, path: str, row: Row, *, is_hashed: bool) -> Entry:
         digest = self.hashes.of_baseline(path) if is_hashed and is_file(row[1]) else None

@@ -27,6 +27,8 @@ from bbox_server.infra.workspace.taking import Taking
 
 _LOCK_POLL_S: Final = 0.05
 _PROGRESS_S: Final = 0.25
+# Collecting takes a second or so: mostly a session's end does it, where nobody waits.
+_KEPT_UNASKED: Final = 8
 
 Advance = Callable[[str, int], None]
 
@@ -112,6 +114,8 @@ class DiskSnapshots(Snapshots):
                 )
                 generation, report = taking.run()
                 self._begin_lease(generation)
+                if len(store.generations()) > _KEPT_UNASKED:
+                    store.collect(self._holds.of(store.path))
         return Snapshot(root=HostPath(str(generation)), report=report)
 
     def _release(self, session: str) -> None:

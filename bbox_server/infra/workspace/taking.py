@@ -99,9 +99,15 @@ class Taking:
                 self.store.write_manifest(generation, now)
             return generation, self._report(generation, walked, now, copied=0)
 
+    @property
+    def _maker(self) -> str:
+        """Who made a generation: other rules or another owner of its files make another."""
+        owner = self.owner
+        return f"{BUILT_IN_RULES} {owner.uid}:{owner.gid}" if owner is not None else BUILT_IN_RULES
+
     def _usable_newest(self) -> tuple[Path, Manifest] | None:
         newest = self.store.newest()
-        if newest is None or newest[1].built_in != BUILT_IN_RULES or not _survived(*newest):
+        if newest is None or newest[1].built_in != self._maker or not _survived(*newest):
             return None
         return newest
 
@@ -165,7 +171,7 @@ class Taking:
             tree=tree,
             stamp_ns=stamp_ns,
             rules=self.rules,
-            built_in=BUILT_IN_RULES,
+            built_in=self._maker,
             boot=_boot(),
             files=len(sizes) - len(tree.absent),
             size_bytes=sum(sizes),

@@ -17,6 +17,7 @@ from bbox_server.domain.change import ChangeKind, Side, WithheldReason
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.beneath import digest_of
+from bbox_server.infra.workspace.hashing import Hashes
 from bbox_server.infra.workspace.limits import ChangeLimits, TreeLimits
 from bbox_server.infra.workspace.upper import Descent, UpperWalk
 from tests.infra.workspace.ground import Ground, by_path
@@ -352,3 +353,12 @@ async def test_the_overlay_belongs_to_the_sandbox_user(tmp_path: Path) -> None:
     paths = (ground.upper, ground.u, ground.upper / "w")
     assert {path.stat().st_uid for path in paths} == {64998}
     assert ground.upper.with_name("upper.json").stat().st_uid == 0
+
+
+def test_a_file_that_grows_while_it_is_hashed_is_given_up(ground: Ground) -> None:
+    ground.write("a", b"x" * 3_000_000)
+    fd = os.open(ground.workspace, os.O_RDONLY)
+    hashes = Hashes(baseline_fd=fd, upper_fd=fd)
+    with pytest.raises(OSError, match="large"):
+        hashes.of_agent("a", 2_000_000)
+    os.close(fd)

@@ -20,6 +20,7 @@ from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.excludes.disk import DiskExcludes
 from bbox_server.infra.excludes.matcher import snapshot_matcher
 from bbox_server.infra.git.repositories import GitCommand
+from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace import manifest
 from bbox_server.infra.workspace.baselines import WorkspaceStore
 from bbox_server.infra.workspace.limits import TreeLimits
@@ -296,3 +297,22 @@ async def test_a_full_disk_is_said_and_what_was_written_is_removed(
         await snapshots.take(HostPath(str(ground.workspace)), ())
     assert caught.value.code is ErrorCode.DISK_FULL
     assert leftovers(ground) == []
+
+
+async def test_generations_do_not_pile_up_without_a_release(ground: Ground) -> None:
+    for number in range(20):
+        ground.write("a", f"{number}\n")
+        await ground.snapshots.hold("one", await ground.take())
+    assert len(list(ground.baselines.glob("*/g*.manifest"))) <= 9
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives files away")
+async def test_a_generation_of_another_owner_is_not_built_upon(ground: Ground) -> None:
+    ground.write("a")
+    owners = []
+    for uid in (64997, 64998):
+        place = SnapshotPlace(root=ground.baselines, owner=SandboxUser(uid=uid, gid=uid))
+        snapshots = DiskSnapshots(place=place, excludes=DiskExcludes(), git=GitCommand())
+        snapshot = await snapshots.take(HostPath(str(ground.workspace)), ())
+        owners.append(at(snapshot, "a").stat().st_uid)
+    assert owners == [64997, 64998]

@@ -27,10 +27,18 @@ report_oom() {
   }' </dev/kmsg >&3
 }
 
+# Out of memory, the agent may need a page of its program back to get on. squashfs reads it with
+# GFP_NOIO, which tries for ever and never calls the out-of-memory killer (mm/page_alloc.c). A fork
+# does, so there is one now and then.
+poke_memory() {
+  while sleep 3; do :; done
+}
+
 # What the first command need not wait for.
 settle() {
   patience=
   report_oom &
+  poke_memory &
   while read -r module condition; do
     [ "$condition" != late ] || insmod "/lib/modules/$module.ko" || warn "module $module"
   done </lib/modules/order

@@ -2,32 +2,41 @@
 # shellcheck shell=sh disable=SC3045 # busybox reads with a timeout
 # sshd on a serial port. The port knows no connections, so each client begins with RESET: the old
 # sshd goes, what its client left is drained, READY and GO mark where the new client's bytes begin.
-sshd=
+pid_file=/run/shell-port.pid
 
 # reset_shell_port PORT NONCE
 reset_shell_port() {
   drain=
-  if [ -n "$sshd" ]; then
+  if read -r sshd 2>/dev/null <"$pid_file"; then
     drain=yes
-    # The monitor and its unprivileged half; what it ran gets SIGHUP with its terminal.
-    children=
-    read -r children 2>/dev/null <"/proc/$sshd/task/$sshd/children"
-    # shellcheck disable=SC2086 # a list of pids
-    kill -KILL $sshd $children 2>/dev/null
-    wait "$sshd" 2>/dev/null
+    end_sshd "$sshd"
   fi
-  serve_shell_port "$1" "$2" "$drain" 3>&- &
-  sshd=$!
+  # No child of the caller's: a child's end interrupts `read`, which then forgets the part of a
+  # command that it has read. PID 1 reaps this one.
+  (
+    serve_shell_port "$1" "$2" "$drain" 3>&- &
+    echo $! >"$pid_file"
+  )
+}
+
+# The monitor and its unprivileged half; what it ran gets SIGHUP with its terminal.
+end_sshd() {
+  [ -O "/proc/$1" ] || return # gone, and its number may be the agent's by now
+  children=
+  read -r children 2>/dev/null <"/proc/$1/task/$1/children"
+  # shellcheck disable=SC2086 # a list of pids
+  kill -KILL "$1" $children 2>/dev/null
 }
 
 # serve_shell_port PORT NONCE DRAIN
 serve_shell_port() {
   tries=0
-  # The port opens once at a time: the old half may not be gone yet.
-  until { : <>"$1"; } 2>/dev/null; do
+  # The port opens once at a time: the old half may not be gone yet. (Not `:`, a special builtin,
+  # which ends the shell when its redirection fails.)
+  until { true <>"$1"; } 2>/dev/null; do
     tries=$((tries + 1))
-    [ "$tries" -gt 100 ] && exit 1
-    sleep 0.05
+    [ "$tries" -gt 200 ] && exit 1
+    sleep 0.02
   done
   exec 4<>"$1" || exit 1
   [ -z "$3" ] || drain_port
