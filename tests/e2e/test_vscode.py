@@ -62,8 +62,9 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(bbox: Bbox, tmp_path: P
         )
     print(shown)  # noqa: T201 (pytest shows it when the test fails)
     money = (project / "src/tally/money.py").read_text()
-    assert "from decimal import" in money  # the hunk that was accepted
-    assert "amount: float" in money  # the hunk that was rejected
+    assert "amount: Decimal" in money  # the hunk that was accepted
+    assert "Money(float(plain))" in money  # the hunk that was rejected
+    assert 'f"{money.amount:.2f}"' in money  # the hunk that was left open
     assert (project / "tests/test_money.py").exists()
     changed = subprocess.run(
         ["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True

@@ -127,8 +127,11 @@ export class Editor {
 
   /** Not by its keys: a terminal with the focus takes them. */
   async sourceControl() {
-    await this.page.locator('.activitybar a[aria-label^="Source Control"]').first().click();
-    await this.page.locator(".scm-view").waitFor();
+    const view = this.page.locator(".scm-view:not(.scm-history-view)");
+    if (!(await view.isVisible())) {
+      await this.page.locator('.activitybar a[aria-label^="Source Control"]').first().click();
+    }
+    await view.waitFor();
   }
 
   change(name) {
@@ -139,6 +142,23 @@ export class Editor {
   /** What stands above the hunks of the diff that is open. */
   lenses(title) {
     return this.page.locator(".codelens-decoration a", { hasText: exactly(title) });
+  }
+
+  /** Scroll through the diff until such a lens is on the screen: others are not in the page. */
+  async lens(title) {
+    await this.page.locator(".diff-editor .editor.modified").hover();
+    return await until(`the lens “${title}”`, async () => {
+      for (let turn = 0; turn < 20; turn += 1) {
+        const found = this.lenses(title).first();
+        if (await found.isVisible()) {
+          return found;
+        }
+        await this.page.mouse.wheel(0, 120);
+        await this.page.waitForTimeout(150);
+      }
+      await this.page.mouse.wheel(0, -10_000);
+      return undefined;
+    });
   }
 
   async notifications() {

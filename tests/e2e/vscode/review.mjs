@@ -42,13 +42,13 @@ async function decide(editor) {
   await editor.change("report.py").first().waitFor({ timeout: WORK_MS });
   step("open the diff");
   await editor.change("money.py").first().click();
-  await editor.lenses("Accept").first().waitFor();
+  await editor.lens("Accept");
   await editor.shot("vscode-review");
   step("accept the first hunk, reject the second");
-  await editor.lenses("Accept").first().click();
-  await editor.lenses("✓ Accepted").first().waitFor();
-  await editor.lenses("Reject").first().click();
-  await editor.lenses("✗ Rejected").first().waitFor();
+  await (await editor.lens("Accept")).click();
+  await editor.lens("✓ Accepted");
+  await (await editor.lens("Reject")).click();
+  await editor.lens("✗ Rejected");
 }
 
 async function reload(editor) {
@@ -59,15 +59,15 @@ async function reload(editor) {
   await editor.terminalShows("Done. Amounts are decimals now", WORK_MS);
   await editor.sourceControl();
   await editor.change("money.py").first().click();
-  await editor.lenses("✓ Accepted").first().waitFor();
-  await editor.lenses("✗ Rejected").first().waitFor();
+  await editor.lens("✓ Accepted");
+  await editor.lens("✗ Rejected");
 }
 
 async function apply(editor) {
   step("accept the test, apply");
   await editor.change("test_money.py").first().click();
-  await editor.lenses("Accept file").first().click();
-  await editor.lenses("✓ Accepted").first().waitFor();
+  await (await editor.lens("Accept file")).click();
+  await editor.lens("✓ Accepted");
   await editor.shot("vscode-decided");
   await editor.command("BBox: Apply accepted changes");
   await editor.notification("2 changes applied.");
