@@ -104,9 +104,14 @@ class LayoutError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What the initramfs is made of: package files, modules in load order, our scripts."""
+    """What the initramfs is made of: package files, modules in load order, our scripts.
+
+    Attributes:
+        kernel: The release that `uname -r` will say.
+    """
 
     files: Mapping[str, Member]
+    kernel: str
     modules: Mapping[str, bytes]
     module_conditions: Mapping[str, str]
     system: Path
@@ -154,10 +159,13 @@ def _add_programs(archive: Archive, files: Mapping[str, Member]) -> None:
 
 
 def _add_modules(archive: Archive, parts: Parts) -> None:
-    rows = []
+    directory = f"lib/modules/{parts.kernel}"
     for name, content in parts.modules.items():
-        archive.file(f"lib/modules/{name}.ko", content)
-        rows.append(f"{name} {parts.module_conditions.get(name, '-')}\n")
+        archive.file(f"{directory}/{name}.ko", content)
+    # In load order already, so modprobe has no dependencies to look for.
+    names = "".join(f"{name}.ko:\n" for name in parts.modules)
+    archive.file(f"{directory}/modules.dep", names.encode())
+    rows = [f"{name} {parts.module_conditions[name]}\n" for name in parts.modules]
     archive.file("lib/modules/order", "".join(rows).encode())
 
 

@@ -76,6 +76,7 @@ def _build_into(directory: Path, packages: list[FetchedPackage], digest: str) ->
         raise KernelError("there is no kernel among the packages")
     parts = Parts(
         files=files,
+        kernel=kernel.release,
         modules=kernel.modules,
         module_conditions=kernel.conditions,
         system=_SYSTEM,

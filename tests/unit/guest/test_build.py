@@ -117,8 +117,10 @@ def test_modules_lie_in_load_order_with_their_conditions(entries: dict[str, Entr
     assert dict(rows) == {**dict(MODULES), "netfs": "9p"}
     assert names.index("netfs") < names.index("9p")
     assert names.index("virtio_ring") < names.index("virtio")
-    assert "lib/modules/snd.ko" not in entries
-    assert b"signature" not in entries["lib/modules/virtio.ko"].content
+    dependencies = entries["lib/modules/6.1/modules.dep"].content.decode().splitlines()
+    assert dependencies == [f"{name}.ko:" for name in names]
+    assert "lib/modules/6.1/snd.ko" not in entries
+    assert b"signature" not in entries["lib/modules/6.1/virtio.ko"].content
 
 
 def test_programs_come_with_their_libraries(entries: dict[str, Entry]) -> None:

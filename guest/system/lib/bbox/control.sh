@@ -40,7 +40,7 @@ settle() {
   report_oom &
   poke_memory &
   while read -r module condition; do
-    [ "$condition" != late ] || insmod "/lib/modules/$module.ko" || warn "module $module"
+    [ "$condition" != late ] || modprobe "$module" || warn "module $module"
   done </lib/modules/order
 }
 

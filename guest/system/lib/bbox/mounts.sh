@@ -19,13 +19,14 @@ load_modules() {
   for device in /sys/bus/pci/devices/*; do
     [ -e "$device" ] && transport=pci
   done
+  modules=
   while read -r module condition; do
     case "$condition" in
-      - | "$transport" | "$BBOX_SHARE") ;;
-      *) continue ;;
+      - | "$transport" | "$BBOX_SHARE") modules="$modules $module" ;;
     esac
-    insmod "/lib/modules/$module.ko" || warn "module $module"
   done </lib/modules/order
+  # shellcheck disable=SC2086 # a list of names; one process for all of them
+  modprobe -a $modules || warn "modules"
 }
 
 mount_root() {

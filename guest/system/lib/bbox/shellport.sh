@@ -42,15 +42,22 @@ serve_shell_port() {
   [ -z "$3" ] || drain_port
   # Said until it is answered: an old client whose end the VMM had not noticed yet may have taken it.
   # One too many does no harm, a client skips what comes before the version (RFC 4253, 4.2).
+  say_ready "$2"
   while :; do
-    printf '\nBBOX-READY %s\n' "$2" >&4
-    while read -r -t 1 word nonce <&4; do
-      [ "$word $nonce" = "BBOX-GO $2" ] || continue
+    # A timeout forgets what it has read of a line, so it waits for the first byte only.
+    if read -r -t 1 -n 1 first <&4; then
+      read -r rest <&4 || continue
+      [ "$first$rest" = "BBOX-GO $2" ] || continue
       # shellcheck disable=SC2093 # nothing here goes on after GO
       exec /usr/sbin/sshd -i -e -f /etc/ssh/sshd_config <&4 >&4 4>&- 2>/dev/console
-    done
+    fi
     sleep 0.05 # with no host on the other end, reads end at once
+    say_ready "$2"
   done
+}
+
+say_ready() {
+  printf '\nBBOX-READY %s\n' "$1" >&4
 }
 
 # What the old client sent last: the shell would read it byte by byte. (timeout(1) counts seconds.)
