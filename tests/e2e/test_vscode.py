@@ -29,7 +29,7 @@ def _installed() -> None:
 @pytest.fixture
 def model() -> Iterator[MockModel]:
     script = load_script(ROOT / "demo/scripts/demo.json")
-    with MockModel(script, key=KEY, pace_s=0.4) as served:
+    with MockModel(script, key=KEY, pace_s=0.1) as served:
         yield served
 
 

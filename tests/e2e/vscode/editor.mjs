@@ -141,17 +141,22 @@ export class Editor {
 
   /** What stands above the hunks of the diff that is open. */
   lenses(title) {
-    return this.page.locator(".codelens-decoration a", { hasText: exactly(title) });
+    // Words without a command are no link.
+    const words = this.page.locator(".codelens-decoration :is(a, span)");
+    return words.filter({ hasText: exactly(title) });
   }
 
   /** Scroll through the diff until such a lens is on the screen: others are not in the page. */
   async lens(title) {
-    await this.page.locator(".diff-editor .editor.modified").hover();
+    // The agent's side is the right half of the editors' part.
+    const box = await this.page.locator(".part.editor").boundingBox();
+    await this.page.mouse.move(box.x + box.width * 0.75, box.y + box.height / 2);
     return await until(`the lens “${title}”`, async () => {
       for (let turn = 0; turn < 20; turn += 1) {
-        const found = this.lenses(title).first();
-        if (await found.isVisible()) {
-          return found;
+        // What was scrolled away stays in the page for a while, hidden.
+        const found = this.lenses(title).filter({ visible: true });
+        if ((await found.count()) > 0) {
+          return found.first();
         }
         await this.page.mouse.wheel(0, 120);
         await this.page.waitForTimeout(150);
