@@ -88,7 +88,7 @@ upgrade: setup ## newest versions that are at least seven days old, into the loc
 
 verify: fmt lint test ## fmt + lint + test
 
-docs: setup ## generate docs/errors.md
+docs: setup ## generate docs/errors.md, docs/protocol.md and the extension's types
 	@$(PYTHON) -m docs.generate
 
 install: build ## bbox and bbox-server for this user (root: into /usr/local)

@@ -5,14 +5,17 @@ Imports are inside the functions, so that `bbox --help` does not pay for what it
 """
 
 import hashlib
+import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
+
+from typing_extensions import override
 
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
@@ -20,10 +23,13 @@ from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.clock import IdSource
+from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
+    SessionEvent,
     SessionId,
     SessionObserver,
     SessionRecord,
@@ -33,7 +39,9 @@ from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
 from bbox_server.domain.vm import VmBackend
 from bbox_server.domain.workspace import HostPath, below
 from bbox_server.entrypoints.cli.services import RunLog, Services
-from bbox_server.infra.clock.system import RandomIds, SystemClock
+from bbox_server.entrypoints.lsp.services import LspServices
+from bbox_server.entrypoints.session_host.services import HostServices
+from bbox_server.infra.clock.system import GivenIds, RandomIds, SystemClock
 from bbox_server.infra.host.directories import (
     Directories,
     make_directories,
@@ -70,6 +78,31 @@ def cli() -> None:
     sys.exit(code)
 
 
+def lsp() -> None:
+    """The `bbox-server` command."""
+    from bbox_server.entrypoints.lsp.main import main
+
+    number = version(PACKAGE)
+    code = main(
+        sys.argv[1:],
+        version=f"bbox-server {number}",
+        services=lambda: Composition(environ=dict(os.environ)).lsp_services(number),
+    )
+    sys.exit(code)
+
+
+def session_host() -> None:
+    """A session's host: started by the gateway with the session and a listening socket."""
+    import socket
+
+    from bbox_server.entrypoints.session_host.main import main
+
+    session, listener = SessionId(sys.argv[1]), int(sys.argv[2])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    composition = HostComposition(environ=dict(os.environ), session=session)
+    main(composition.host_services, socket.socket(fileno=listener))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Composition:
     """Makes the adapters of one process, each once and only when it is needed."""
@@ -87,7 +120,7 @@ class Composition:
             sessions=self.sessions,
             find=FindSession(sessions=self.sessions),
             agents=lambda: self.agents,
-            run=self.run_agent,
+            gateway=self.gateway,
             run_log=self.run_log,
             review=self.open_review,
             diagnose=self.diagnose,
@@ -178,7 +211,9 @@ class Composition:
         clock = SystemClock()
         return RunAgent(
             sessions=self.sessions,
-            files=SessionFiles(observer=observe, recorder=record_terminal, overlay=self.overlay),
+            files=SessionFiles(
+                observer=self.observe, recorder=record_terminal, overlay=self.overlay
+            ),
             snapshots=self.snapshots,
             prepare=PrepareRun(
                 agents=self.agents,
@@ -203,7 +238,7 @@ class Composition:
             terminal=terminal,
             progress=progress,
             clock=clock,
-            ids=RandomIds(),
+            ids=self.ids,
             prune=PruneSessions(
                 sessions=self.sessions,
                 snapshots=self.snapshots,
@@ -211,6 +246,11 @@ class Composition:
                 keep_days=None if self._keeps_data else KEEP_DAYS,
             ),
         )
+
+    @property
+    def ids(self) -> IdSource:
+        """Where new sessions get their names."""
+        return RandomIds()
 
     def run_log(self) -> RunLog:
         """Timings and the trace of one run."""
@@ -253,7 +293,7 @@ class Composition:
             flush=FlushChanges(planning=planning, flusher=flusher),
             undo=UndoFlush(flusher=flusher, reviews=reviews),
             recover=RecoverFlush(flusher=flusher),
-            observer=observe(directories, record.id),
+            observer=self.observe(directories, record.id),
         )
 
     def overlay(self, directories: SessionDirectories, generation: HostPath) -> Overlay:
@@ -284,6 +324,32 @@ class Composition:
             agents=self.agents,
         )
 
+    def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
+        """Where a session's events go."""
+        return EventLog(directory=Path(directories.state), session=session, clock=SystemClock())
+
+    def lsp_services(self, number: str) -> LspServices:
+        """What the language server gets."""
+        return LspServices(
+            version=number,
+            gateway=self.gateway,
+            sessions=lambda: self.sessions,
+            agents=lambda: self.agents,
+            images=lambda: self.images,
+            diagnose=self.diagnose,
+        )
+
+    def gateway(self) -> SessionGateway:
+        """The way to sessions' hosts."""
+        from bbox_server.infra.session_api.gateway import SocketGateway
+
+        return SocketGateway(
+            state=self.directories.state,
+            runtime=self.directories.runtime,
+            environ=self.environ,
+            new_session=RandomIds().session_id,
+        )
+
     @property
     def _keeps_data(self) -> bool:
         """Compat CLI-27."""
@@ -296,9 +362,78 @@ class Composition:
         return HostPath(str(locks / name))
 
 
-def observe(directories: SessionDirectories, session: SessionId) -> SessionObserver:
-    """Where a session's events go."""
-    return EventLog(directory=Path(directories.state), session=session, clock=SystemClock())
+@dataclass(frozen=True, kw_only=True)
+class HostComposition(Composition):
+    """The adapters of one session's host."""
+
+    session: SessionId
+
+    def host_services(self) -> HostServices:
+        """What the host gets."""
+        from bbox_server.infra.session_api.place import HostPlace
+        from bbox_server.infra.sessions.logs import DiskSessionLogs
+        from bbox_server.infra.sessions.ring import RingReader
+
+        places = self.directories
+        directories = SessionDirectories(
+            state=HostPath(str(places.state / "sessions" / self.session)),
+            runtime=HostPath(str(places.runtime / self.session)),
+        )
+        ring = Path(directories.state, TERMINAL_RING)
+        reader = RingReader(ring)
+        place = HostPlace(runtime=places.runtime, session=self.session)
+
+        def read(offset: int, limit: int) -> tuple[int, bytes]:
+            replay = reader.read(offset, limit)
+            return replay.offset, replay.data
+
+        return HostServices(
+            session=self.session,
+            version=version(PACKAGE),
+            environ=self.environ,
+            sessions=self.sessions,
+            directories=directories,
+            events=lambda: DiskSessionLogs(state=places.state).events(self.session),
+            observer=lambda: self.observe(directories, self.session),
+            announce_to=self._listeners.append,
+            terminal_record=(read, lambda: reader.read(0, 0).end if ring.exists() else 0),
+            run=self.run_agent,
+            review=self.open_review,
+            review_parts=self.review_parts,
+            ending=place.locked,
+            leave=place.remove,
+        )
+
+    @override
+    def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
+        # One writer, one numbering.
+        if not self._observers:
+            self._observers.append(
+                EventLog(
+                    directory=Path(directories.state),
+                    session=session,
+                    clock=SystemClock(),
+                    announce=self._announce,
+                )
+            )
+        return self._observers[0]
+
+    @property
+    @override
+    def ids(self) -> IdSource:
+        return GivenIds(session=self.session)
+
+    def _announce(self, event: SessionEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+    @cached_property
+    def _listeners(self) -> list[Callable[[SessionEvent], None]]:
+        return []
+
+    @cached_property
+    def _observers(self) -> list[SessionObserver]:
+        return []
 
 
 def record_terminal(directories: SessionDirectories) -> TerminalRecorder:

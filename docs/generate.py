@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Final
 
 from bbox_server.domain.error import CATALOGUE, ErrorCode, Retry
+from docs.protocol import protocol_page
+from docs.typescript import message_types, method_types
 
 _HERE: Final = Path(__file__).parent
+_WIRE: Final = _HERE.parent / "vscode-extension/src/wire"
 _RETRY: Final = {
     Retry.RETRY: "Repeat; it is safe and may help.",
     Retry.FIX: "Fix the cause first.",
@@ -35,7 +38,12 @@ def errors_page() -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated page."""
-    return {_HERE / "errors.md": errors_page()}
+    return {
+        _HERE / "errors.md": errors_page(),
+        _HERE / "protocol.md": protocol_page(),
+        _WIRE / "messages.ts": message_types(),
+        _WIRE / "methods.ts": method_types(),
+    }
 
 
 def main(argv: list[str]) -> int:
@@ -46,6 +54,7 @@ def main(argv: list[str]) -> int:
             print(f"{page.relative_to(_HERE.parent)} is stale: run `make docs`", file=sys.stderr)
         return 1 if stale else 0
     for page in stale:
+        page.parent.mkdir(parents=True, exist_ok=True)
         page.write_text(pages()[page])
     return 0
 

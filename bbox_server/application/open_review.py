@@ -44,6 +44,11 @@ class SessionReview:
     parts: ReviewParts
     journal: SessionJournal
 
+    @property
+    def session(self) -> SessionId:
+        """Whose review it is."""
+        return self.journal.record.id
+
     async def plan(self) -> FlushPlan:
         """What a flush would do now. Raises: as FlushChanges.plan."""
         return await self.parts.flush.plan()

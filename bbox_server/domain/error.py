@@ -49,10 +49,12 @@ class ErrorCode(StrEnum):
     IMAGE_NOT_FOUND = "image.not-found"
     IMAGE_UNSUPPORTED = "image.unsupported"
     PROCESS_FAILED = "process.failed"
+    PROTOCOL_MISMATCH = "protocol.mismatch"
     REVIEW_INVALID = "review.invalid"
     REVIEW_STALE = "review.stale"
     SESSION_BUSY = "session.busy"
     SESSION_CORRUPT = "session.corrupt"
+    SESSION_HOST_FAILED = "session.host-failed"
     SESSION_STATE = "session.state"
     SESSION_UNKNOWN = "session.unknown"
     SHARE_FAILED = "share.failed"
@@ -108,10 +110,12 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
     ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
+    ErrorCode.PROTOCOL_MISMATCH: _entry("Client and server are of different versions.", Retry.FIX),
     ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),
     ErrorCode.REVIEW_STALE: _entry("The changes moved on after they were shown.", Retry.RETRY),
     ErrorCode.SESSION_BUSY: _entry("Another process works on this session.", Retry.RETRY),
     ErrorCode.SESSION_CORRUPT: _entry("The session's files are damaged.", Retry.FIX),
+    ErrorCode.SESSION_HOST_FAILED: _entry("The session's host is gone.", Retry.UNKNOWN),
     ErrorCode.SESSION_STATE: _entry("The session is not in a state for that.", Retry.FIX),
     ErrorCode.SESSION_UNKNOWN: _entry("There is no such session.", Retry.FIX),
     ErrorCode.SHARE_FAILED: _entry("The workspace could not be shared with the guest.", Retry.FIX),

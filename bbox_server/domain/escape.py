@@ -53,8 +53,10 @@ def without_queries(filtered: bytes) -> bytes:
     """
     if b"\x1b" not in filtered:
         return filtered
-    silenced = sequence.QUERY.sub(lambda query: "\0" * len(query.group()), filtered.decode())
-    return silenced.encode()
+    # What went into a pipe is not filtered, and may be no UTF-8.
+    text = filtered.decode("utf-8", "surrogateescape")
+    silenced = sequence.QUERY.sub(lambda query: "\0" * len(query.group()), text)
+    return silenced.encode("utf-8", "surrogateescape")
 
 
 class TerminalFilter:

@@ -131,6 +131,6 @@ class UserTerminal(Protocol):
         """Show output; waits while the user's side is slow."""
         ...
 
-    async def resized(self) -> TerminalSize:
-        """Wait for the next change of size."""
+    async def resized(self) -> TerminalSize | str:
+        """Wait for the next change of size, or for a signal that the agent is to get."""
         ...

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Changes, hunks, verdicts and flushes on the wire (protocol.md)."""
 
+from typing import Final
+
 from bbox_server.domain.change import (
     Change,
     ChangeKind,
     Entry,
     EntryKind,
     Hunk,
+    HunkLine,
     Tier,
     WithheldReason,
 )
@@ -14,6 +17,9 @@ from bbox_server.domain.flush import FlushKind, FlushReport, ResultKind
 from bbox_server.domain.plan import ConflictReason, FlushPlan, OperationKind, SkipReason
 from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
 from bbox_server.wire.model import Message
+
+NO_NEWLINE: Final = "\\ No newline at end of file"
+"""What stands after a line that has no end, as in every unified diff."""
 
 
 class SideMessage(Message):
@@ -27,7 +33,7 @@ class SideMessage(Message):
 
 
 class HunkMessage(Message):
-    """A part of a change that is decided on its own. `diff` are its lines as text."""
+    """A part of a change that is decided on its own. `diff` are its lines as a unified diff."""
 
     id: str
     header: str
@@ -40,7 +46,11 @@ class HunkMessage(Message):
 
 
 class ChangeMessage(Message):
-    """One differing path, with what is decided about it."""
+    """One differing path, with what is decided about it.
+
+    `added` and `removed` count lines, where there are hunks. A list may leave `hunks` out; then
+    `hunkCount` says how many there are.
+    """
 
     id: str
     path: str
@@ -55,6 +65,9 @@ class ChangeMessage(Message):
     notes: tuple[Note, ...] = ()
     failure: str | None = None
     bulk_count: int | None = None
+    added: int | None = None
+    removed: int | None = None
+    hunk_count: int = 0
     hunks: tuple[HunkMessage, ...] = ()
 
 
@@ -92,13 +105,17 @@ class SkippedMessage(Message):
 
 
 class PlanMessage(Message):
-    """What a flush would do; `plan_hash` names exactly this."""
+    """What a flush would do; `plan_hash` names exactly this.
+
+    `hardLinked` are files with other names, which keep the old content.
+    """
 
     session: str
     plan_hash: str
     operations: tuple[OperationMessage, ...]
     conflicts: tuple[ConflictMessage, ...]
     skipped: tuple[SkippedMessage, ...]
+    hard_linked: tuple[str, ...] = ()
 
 
 class ResultMessage(Message):
@@ -125,7 +142,7 @@ def review_message(session: str, review: Review) -> ReviewMessage:
     return ReviewMessage(
         session=session,
         revision=review.revision,
-        changes=tuple(_change(item) for item in review.items),
+        changes=tuple(change_message(item) for item in review.items),
     )
 
 
@@ -151,6 +168,7 @@ def plan_message(session: str, plan: FlushPlan) -> PlanMessage:
             SkippedMessage(change=item.change, path=str(item.path), reason=item.reason)
             for item in plan.skipped
         ),
+        hard_linked=tuple(map(str, plan.hard_linked)),
     )
 
 
@@ -173,8 +191,10 @@ def flush_message(session: str, report: FlushReport) -> FlushMessage:
     )
 
 
-def _change(item: ReviewItem) -> ChangeMessage:
+def change_message(item: ReviewItem, *, with_hunks: bool = True) -> ChangeMessage:
+    """A change for a client."""
     change: Change = item.change
+    origins = [line.origin for hunk in item.hunks for line in hunk.lines]
     return ChangeMessage(
         id=change.id,
         path=str(change.path),
@@ -182,19 +202,21 @@ def _change(item: ReviewItem) -> ChangeMessage:
         tier=change.tier,
         verdict=item.verdict,
         old_path=str(change.old_path) if change.old_path else None,
-        baseline=_side(change.baseline),
-        agent=_side(change.agent),
+        baseline=side_message(change.baseline),
+        agent=side_message(change.agent),
         withheld=change.withheld,
         reason=item.reason or None,
         notes=item.notes,
         failure=item.failure or None,
         bulk_count=change.bulk_count or None,
-        hunks=tuple(_hunk(item, hunk) for hunk in item.hunks),
+        added=origins.count("+") if item.hunks else None,
+        removed=origins.count("-") if item.hunks else None,
+        hunk_count=len(item.hunks),
+        hunks=tuple(_hunk(item, hunk) for hunk in item.hunks) if with_hunks else (),
     )
 
 
 def _hunk(item: ReviewItem, hunk: Hunk) -> HunkMessage:
-    lines = (line.origin + line.content.decode("utf-8", "surrogateescape") for line in hunk.lines)
     return HunkMessage(
         id=hunk.id,
         header=hunk.header,
@@ -203,11 +225,17 @@ def _hunk(item: ReviewItem, hunk: Hunk) -> HunkMessage:
         new_start=hunk.new_start,
         new_lines=hunk.new_lines,
         verdict=item.hunk_verdict(hunk.id),
-        diff="".join(lines),
+        diff="".join(map(_line, hunk.lines)),
     )
 
 
-def _side(entry: Entry | None) -> SideMessage | None:
+def _line(line: HunkLine) -> str:
+    text = line.origin + line.content.decode("utf-8", "surrogateescape")
+    return text if text.endswith("\n") else f"{text}\n{NO_NEWLINE}\n"
+
+
+def side_message(entry: Entry | None) -> SideMessage | None:
+    """One side of a change for a client."""
     if entry is None:
         return None
     return SideMessage(

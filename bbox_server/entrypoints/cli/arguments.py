@@ -12,6 +12,8 @@ from bbox_server.domain.error import BboxError, ErrorCode
 
 COMMANDS: Final = (
     "run",
+    "attach",
+    "stop",
     "review",
     "diff",
     "flush",
@@ -172,7 +174,7 @@ def _command_parsers() -> dict[str, Parser]:
         name: Parser(prog=f"bbox {name}", description=text) for name, text in DESCRIPTIONS.items()
     }
     parsers["run"] = _run_parser("bbox run")
-    for name in ("review", "diff", "flush", "undo", "discard", "logs"):
+    for name in ("attach", "stop", "review", "diff", "flush", "undo", "discard", "logs"):
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
@@ -182,6 +184,7 @@ def _command_parsers() -> dict[str, Parser]:
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
     parsers["logs"].add_argument(
@@ -193,6 +196,8 @@ def _command_parsers() -> dict[str, Parser]:
 
 DESCRIPTIONS: Final = {
     "run": "Run an agent.",
+    "attach": "Come back to a session that runs.",
+    "stop": "End a session's agent; what it changed waits for review.",
     "review": "Decide what of a session's changes reaches the workspace.",
     "diff": "Show a session's changes.",
     "flush": "Write the accepted changes to the workspace.",

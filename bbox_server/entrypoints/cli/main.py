@@ -11,12 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
-from bbox_server.entrypoints.cli import (
-    machine_commands,
-    review_command,
-    run_command,
-    session_commands,
-)
+from bbox_server.entrypoints.cli import machine_commands, review_command, session_commands
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.failure import as_text, failure_of
@@ -28,8 +23,19 @@ SIGNALLED: Final = 128
 
 Command = Callable[[Namespace, Services, Console], Awaitable[int]]
 
+
+async def _run_command(values: Namespace, services: Services, console: Console) -> int:
+    # pydantic takes a third of a second: what talks to no host does not pay for it.
+    from bbox_server.entrypoints.cli import run_command
+
+    commands = {"attach": run_command.attach, "stop": run_command.stop}
+    return await commands.get(values.command, run_command.run)(values, services, console)
+
+
 COMMANDS: Final[dict[str, Command]] = {
-    "run": run_command.run,
+    "run": _run_command,
+    "attach": _run_command,
+    "stop": _run_command,
     "review": review_command.review,
     "flush": review_command.flush,
     "undo": review_command.undo,
@@ -78,6 +84,7 @@ async def _run(line: CommandLine, services: Services, console: Console) -> int:
     # A hang-up or a kill ends the run as Ctrl-C does: VM stopped, terminal restored, work kept.
     for number in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, end, number)
+    line.values.command = line.command
     try:
         return await COMMANDS[line.command](line.values, services, console)
     except asyncio.CancelledError:

@@ -4,7 +4,6 @@
 from argparse import Namespace
 from collections.abc import Sequence
 
-from bbox_server.application.open_review import SessionReview
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.error import BboxError, ErrorCode
@@ -13,6 +12,7 @@ from bbox_server.domain.plan import FlushPlan
 from bbox_server.domain.review import Review, ReviewItem, Verdict
 from bbox_server.entrypoints.cli.changes_view import names, shown_path, summary_lines
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.opened_review import OpenedReview, opened_review
 from bbox_server.entrypoints.cli.plan_view import plan_lines, report_lines
 from bbox_server.entrypoints.cli.review_prompt import ReviewPrompt
 from bbox_server.entrypoints.cli.services import Services
@@ -23,7 +23,7 @@ INCOMPLETE = 1
 async def review(values: Namespace, services: Services, console: Console) -> int:
     """Decide: asked on a terminal, or by the options."""
     record = services.find(values.session, services.directory)
-    async with services.review()(record.id) as opened:
+    async with opened_review(record.id, services) as opened:
         if _is_scripted(values):
             await decide_by_options(opened, values, console)
         elif console.interactive and not values.json:
@@ -38,7 +38,7 @@ async def review(values: Namespace, services: Services, console: Console) -> int
 async def flush(values: Namespace, services: Services, console: Console) -> int:
     """Write what is accepted."""
     record = services.find(values.session, services.directory)
-    async with services.review()(record.id) as opened:
+    async with opened_review(record.id, services) as opened:
         plan = await opened.plan()
         if values.dry_run:
             _show_plan(record.id, plan, values, console)
@@ -56,7 +56,7 @@ async def flush(values: Namespace, services: Services, console: Console) -> int:
 async def undo(values: Namespace, services: Services, console: Console) -> int:
     """Take the last flush back."""
     record = services.find(values.session, services.directory, done_too=True)
-    async with services.review()(record.id) as opened:
+    async with opened_review(record.id, services) as opened:
         report = await opened.undo()
     if values.json:
         from bbox_server.wire.review import flush_message
@@ -68,7 +68,7 @@ async def undo(values: Namespace, services: Services, console: Console) -> int:
     return INCOMPLETE if report.failed else 0
 
 
-async def review_interactively(opened: SessionReview, desk: Desk, console: Console) -> int:
+async def review_interactively(opened: OpenedReview, desk: Desk, console: Console) -> int:
     """Ask about everything, then offer to apply it."""
     listed = await opened.changes.list()
     for line in summary_lines(listed, console.style):
@@ -81,9 +81,9 @@ async def review_interactively(opened: SessionReview, desk: Desk, console: Conso
     return await _offer_to_apply(opened, console, finished=finished)
 
 
-async def _offer_to_apply(opened: SessionReview, console: Console, *, finished: bool) -> int:
+async def _offer_to_apply(opened: OpenedReview, console: Console, *, finished: bool) -> int:
     plan = await opened.plan()
-    session = opened.journal.record.id
+    session = opened.session
     if _is_empty(plan):
         await opened.settle()
         console.say("No changes accepted." if finished else f"Go on with: bbox review {session}")
@@ -100,7 +100,7 @@ async def _offer_to_apply(opened: SessionReview, console: Console, *, finished: 
     return _code(plan, report)
 
 
-async def apply_ordinary(opened: SessionReview, console: Console) -> int:
+async def apply_ordinary(opened: OpenedReview, console: Console) -> int:
     """Apply all that may be applied unasked; the rest waits (architecture.md, 1)."""
     listed, bulk = await opened.changes.accept_ordinary()
     code = await flush_all(opened, console)
@@ -109,12 +109,12 @@ async def apply_ordinary(opened: SessionReview, console: Console) -> int:
         held = names((*bulk.to_confirm, *bulk.one_by_one))
         console.note(
             f"{left} changes are decided one by one: {held}. "
-            f"Go on with: bbox review {opened.journal.record.id}"
+            f"Go on with: bbox review {opened.session}"
         )
     return code
 
 
-async def flush_all(opened: SessionReview, console: Console) -> int:
+async def flush_all(opened: OpenedReview, console: Console) -> int:
     """Plan and flush what is accepted."""
     plan = await opened.plan()
     if _is_empty(plan):
@@ -152,7 +152,7 @@ def _is_scripted(values: Namespace) -> bool:
     )
 
 
-async def decide_by_options(opened: SessionReview, values: Namespace, console: Console) -> None:
+async def decide_by_options(opened: OpenedReview, values: Namespace, console: Console) -> None:
     """What the options say, in this order: rejects, accepts, then all. Raises: review.invalid."""
     listed = await opened.changes.list()
     for verdict, words in (
@@ -169,7 +169,7 @@ async def decide_by_options(opened: SessionReview, values: Namespace, console: C
         await _accept_all(opened, console, build_files=values.build_files)
 
 
-async def _accept_all(opened: SessionReview, console: Console, *, build_files: bool) -> None:
+async def _accept_all(opened: OpenedReview, console: Console, *, build_files: bool) -> None:
     _, bulk = await opened.changes.accept_ordinary()
     if bulk.to_confirm and build_files:
         _, bulk = await opened.changes.accept_ordinary(frozenset(bulk.to_confirm))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from bbox_server.application.open_review import SessionReview
 from bbox_server.domain.change import ChangeId, Hunk, Side, Tier
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.desk import Desk
@@ -20,6 +19,7 @@ from bbox_server.entrypoints.cli.changes_view import (
     shown_path,
 )
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.opened_review import OpenedReview
 
 ORDER: Final = (Tier.ORDINARY, Tier.BUILD_FILE, Tier.EXECUTES_ON_HOST)
 LINES_SHOWN: Final = 60
@@ -50,7 +50,7 @@ class Next(Enum):
 class ReviewPrompt:
     """Asks about every undecided change, ordinary ones first, until none is left."""
 
-    review: SessionReview
+    review: OpenedReview
     desk: Desk
     console: Console
 

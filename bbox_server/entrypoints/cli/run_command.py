@@ -1,26 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """`bbox AGENT` and `bbox run`."""
 
+import asyncio
 import os
 from argparse import Namespace
 from typing import Final
+from urllib.parse import quote
 
-from bbox_server.application.run_agent import RunOutcome
 from bbox_server.domain.bytesize import parse_mib
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.run import ResourceRequest, RunRequest
-from bbox_server.domain.session import ExitStatus, SessionId
-from bbox_server.domain.workspace import HostPath
+from bbox_server.domain.gateway import SessionConnection
+from bbox_server.domain.review import Review
+from bbox_server.domain.session import ExitStatus, SessionState
+from bbox_server.domain.terminal import UserTerminal
+from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.changes_view import summary_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
+from bbox_server.entrypoints.cli.opened_review import OpenedReview
 from bbox_server.entrypoints.cli.progress import ProgressLines
+from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
+from bbox_server.wire.lifecycle import HowToStop, StopParams
+from bbox_server.wire.peer import failure_error
+from bbox_server.wire.reading import exit_of
+from bbox_server.wire.review_request import SessionParams
+from bbox_server.wire.run import RunOptions, RunParams
+from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 
 # 128 + the signal's number, as shells say it (compat CLI-23)
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
@@ -34,37 +45,96 @@ HINTS: Final = {
 
 async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
-    request = _request(values, services)
-    log = services.run_log()
-    progress = FanOut(
-        observers=(
-            ProgressLines(stream=console.error, style=console.style, live=console.error.isatty()),
-            log,
-        )
-    )
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
-    outcome = await services.run(terminal, progress)(request)
-    _tell_exit(outcome.exit, console)
-    code = await _end(outcome, values, services, console)
+    params = _params(values, services, terminal)
+    log = services.run_log()
+    lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
+    async with services.gateway().start() as connection:
+        await ask(connection, "bbox/run", params, SessionMessage)
+        attached = AttachedTerminal(
+            connection=connection, terminal=terminal, progress=FanOut(observers=(lines, log))
+        )
+        ended = await follow(attached, connection, terminal, console)
+        status = exit_of(ended.exit)
+        _tell_exit(status, console)
+        review = RemoteReview(connection)
+        outcome = await _outcome(ended, review)
+        code = await _end(ended, values, services, console, review)
     if values.timings:
         console.note("\n".join(("Timing summary:", *log.timings())))
     if values.trace:
-        console.note(f"Trace output: {log.export(outcome.session)}")
+        console.note(f"Trace output: {log.export(connection.session)}")
     if values.json:
-        _say_outcome(outcome, console)
-    return exit_code(outcome.exit) or code
+        console.say(outcome.to_json())
+    return exit_code(status) or code
 
 
-def _say_outcome(outcome: RunOutcome, console: Console) -> None:
-    from bbox_server.wire.session import OutcomeMessage, exit_message
+async def attach(values: Namespace, services: Services, console: Console) -> int:
+    """Come back to a session that runs."""
+    record = services.find(values.session, services.directory)
+    if not record.held:
+        raise BboxError(
+            ErrorCode.SESSION_STATE,
+            cause=f"Session {record.id} does not run any more.",
+            remediation=f"Decide on what it changed: bbox review {record.id}",
+        )
+    terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
+    async with services.gateway().connect(record.id) as connection:
+        attached = AttachedTerminal(
+            connection=connection, terminal=terminal, progress=FanOut(observers=())
+        )
+        ended = await follow(attached, connection, terminal, console)
+    console.note(f"The agent has ended. Go on with: bbox review {record.id}")
+    return exit_code(exit_of(ended.exit))
 
-    message = OutcomeMessage(
-        session=outcome.session,
-        exit=exit_message(outcome.exit),
-        changes=len(outcome.changes.flushable),
-        withheld=len(outcome.changes.withheld),
+
+async def stop(values: Namespace, services: Services, console: Console) -> int:
+    """End a session's agent and microVM; its changes wait for review."""
+    record = services.find(values.session, services.directory)
+    if record.held:
+        params = StopParams(
+            session=record.id, mode=HowToStop.NOW if values.now else HowToStop.GRACEFUL
+        )
+        async with services.gateway().connect(record.id) as connection:
+            await ask(connection, "bbox/sessions/stop", params, SessionMessage)
+    console.say(f"Session {record.id} does not run. Go on with: bbox review {record.id}")
+    return 0
+
+
+async def follow(
+    attached: AttachedTerminal,
+    connection: SessionConnection,
+    terminal: UserTerminal,
+    console: Console,
+) -> SessionMessage:
+    """See a run to its end. Raises: how it failed."""
+    try:
+        await attached()
+    except asyncio.CancelledError:
+        if attached.has_started and terminal.size() is not None:
+            # The terminal is gone, or bbox is told to go: the agent works on.
+            session = connection.session
+            console.note(f"Session {session} goes on: bbox attach {session}, bbox stop {session}")
+        else:
+            await attached.stop(HowToStop.GRACEFUL if attached.has_started else HowToStop.NOW)
+        raise
+    params = SessionParams(session=connection.session)
+    ended = await ask(connection, "bbox/sessions/get", params, SessionMessage)
+    if ended.failure is not None:
+        raise failure_error(ended.failure)
+    return ended
+
+
+async def _outcome(ended: SessionMessage, review: RemoteReview) -> OutcomeMessage:
+    items = Review(revision=0, items=())
+    if ended.state is not SessionState.DONE:
+        items = await review.changes.list()
+    return OutcomeMessage(
+        session=ended.id,
+        exit=ended.exit or ExitMessage(),
+        changes=len(items.flushable),
+        withheld=len(items.withheld),
     )
-    console.say(message.to_json())
 
 
 def exit_code(status: ExitStatus) -> int:
@@ -74,31 +144,33 @@ def exit_code(status: ExitStatus) -> int:
     return SIGNAL_CODES.get(status.signal or "", TERM_CODE if status.signal == "TERM" else 1)
 
 
-def _request(values: Namespace, services: Services) -> RunRequest:
+def _params(values: Namespace, services: Services, terminal: UserTerminal) -> RunParams:
     if values.agent is None and not values.image:
         raise BboxError(
             ErrorCode.CLI_USAGE,
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
-    env_forward = _words(values.env_forward)
+    env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
     validate_patterns(env_forward)
-    return RunRequest(
+    for text in allow_hosts:
+        parse_host_rule(text)
+    return RunParams(
+        workspace_uri=_workspace_uri(values.workspace, services),
         agent=values.agent,
-        image=values.image or "",
-        program=values.exec,
-        arguments=tuple(values.args),
-        workspace=_workspace(values.workspace, services),
-        environ=services.environ,
-        env_forward=env_forward,
-        resources=ResourceRequest(
+        image=_image(values.image, services),
+        args=tuple(values.args),
+        options=RunOptions(
+            program=values.exec,
+            env_forward=env_forward,
             cpus=_cpus(values.cpus),
             memory_mib=parse_mib(values.memory) or None,
             tmp_size_mib=parse_mib(values.tmp_size) or None,
+            egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
+            allow_hosts=allow_hosts,
+            excludes=_words(values.exclude),
         ),
-        egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
-        allow_hosts=tuple(parse_host_rule(text) for text in _words(values.allow_host)),
-        excludes=_words(values.exclude),
+        terminal=size_message(terminal.size()),
     )
 
 
@@ -112,9 +184,17 @@ def _cpus(count: int) -> int | None:
     return min(count, os.cpu_count() or 1) or None
 
 
-def _workspace(given: str | None, services: Services) -> HostPath:
+def _workspace_uri(given: str | None, services: Services) -> str:
     path = os.path.realpath(os.path.join(services.directory, given or "."))  # noqa: PTH118 (bytes that are no UTF-8 stay)
-    return HostPath(path)
+    return f"file://{quote(os.fsencode(path))}"
+
+
+def _image(given: str | None, services: Services) -> str | None:
+    """The image; a layout's relative path is that of this process, not of the host's."""
+    prefix, _, path = (given or "").partition(":")
+    if prefix != "oci" or not path or path.startswith("/"):
+        return given
+    return f"oci:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
 
 
 def _words(values: list[str]) -> tuple[str, ...]:
@@ -131,30 +211,32 @@ def _tell_exit(status: ExitStatus, console: Console) -> None:
         console.note(f"Session ended unexpectedly: {hint}")
 
 
-async def _end(outcome: RunOutcome, values: Namespace, services: Services, console: Console) -> int:
-    if not outcome.changes.changes:
+async def _end(
+    ended: SessionMessage,
+    values: Namespace,
+    services: Services,
+    console: Console,
+    review: OpenedReview,
+) -> int:
+    if ended.state is SessionState.DONE:
         console.note("No workspace changes detected.")
         return 0
-    session = outcome.session
+    listed = await review.changes.list()
     choice = values.review
     if choice == "ask":
-        choice = await _ask(session, services, console) if console.interactive else "later"
-    async with services.review()(session) as review:
-        if choice == "auto":
-            return await apply_ordinary(review, console)
-        if choice == "review" and console.interactive:
-            return await review_interactively(review, services.desk, console)
-    flushable, withheld = len(outcome.changes.flushable), len(outcome.changes.withheld)
+        choice = _ask(listed, console) if console.interactive else "later"
+    if choice == "auto":
+        return await apply_ordinary(review, console)
+    if choice == "review" and console.interactive:
+        return await review_interactively(review, services.desk, console)
     console.note(
-        f"{flushable} changes wait for review ({withheld} withheld). "
-        f"Go on with: bbox review {session}"
+        f"{len(listed.flushable)} changes wait for review ({len(listed.withheld)} withheld). "
+        f"Go on with: bbox review {ended.id}"
     )
     return 0
 
 
-async def _ask(session: SessionId, services: Services, console: Console) -> str:
-    async with services.review()(session) as review:
-        listed = await review.changes.list()
+def _ask(listed: Review, console: Console) -> str:
     console.say()
     for line in summary_lines(listed, console.style):
         console.say(line)

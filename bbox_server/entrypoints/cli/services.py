@@ -8,12 +8,11 @@ from typing import Protocol
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview
-from bbox_server.application.run_agent import RunAgent
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
+from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
-from bbox_server.domain.terminal import UserTerminal
 from bbox_server.domain.workspace import HostPath
 
 
@@ -54,7 +53,7 @@ class Services:
     sessions: SessionStore
     find: FindSession
     agents: Callable[[], AgentRegistry]
-    run: Callable[[UserTerminal, ProgressObserver], RunAgent]
+    gateway: Callable[[], SessionGateway]
     run_log: Callable[[], RunLog]
     review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]

@@ -13,6 +13,7 @@ from bbox_server.domain.review import Review, ReviewItem
 from bbox_server.domain.session import ENDED, SessionEvent, SessionRecord, SessionState
 from bbox_server.entrypoints.cli.changes_view import item_text, summary_lines
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.opened_review import opened_review
 from bbox_server.entrypoints.cli.services import Services
 
 UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
@@ -22,7 +23,7 @@ async def diff(values: Namespace, services: Services, console: Console) -> int:
     """Show what the agent changed."""
     session, paths = _session_or_path(values)
     record = services.find(session, services.directory, done_too=True)
-    async with services.review()(record.id) as opened:
+    async with opened_review(record.id, services) as opened:
         listed = await opened.changes.list()
         items = _chosen(listed, paths)
         texts = (
@@ -82,7 +83,12 @@ async def discard(values: Namespace, services: Services, console: Console) -> in
         if (answer or "").lower() not in {"y", "yes"}:
             console.say("Nothing is discarded.")
             return 0
-    await services.review().discard(record.id)
+    gateway = services.gateway()
+    if await gateway.is_hosted(record.id):
+        async with gateway.connect(record.id) as connection:
+            await connection.request("bbox/sessions/discard", {"session": record.id})
+    else:
+        await services.review().discard(record.id)
     console.say(f"Session {record.id} is discarded.")
     return 0
 

@@ -3,6 +3,7 @@
 
 import secrets
 import time
+from dataclasses import dataclass
 
 from typing_extensions import override
 
@@ -32,3 +33,18 @@ class RandomIds(IdSource):
     @override
     def token(self) -> str:
         return secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenIds(IdSource):
+    """The identifier that somebody else has chosen, and new tokens."""
+
+    session: SessionId
+
+    @override
+    def session_id(self) -> SessionId:
+        return self.session
+
+    @override
+    def token(self) -> str:
+        return RandomIds().token()

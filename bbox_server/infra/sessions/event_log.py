@@ -4,7 +4,7 @@
 import json
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -27,10 +27,22 @@ DURABLE: Final = frozenset({EventKind.STATE, EventKind.FLUSH, EventKind.CLOSED})
 class EventLog(SessionObserver):
     """Appends a session's events; the relay's and the proxy's threads may call it too."""
 
-    def __init__(self, *, directory: Path, session: SessionId, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        directory: Path,
+        session: SessionId,
+        clock: Clock,
+        announce: Callable[[SessionEvent], None] = lambda _: None,
+    ) -> None:
+        """Go on with the events that are there.
+
+        `announce` is told of each event once it is written, in order and under our lock.
+        """
         self._path = directory / EVENTS
         self._session = session
         self._clock = clock
+        self._announce = announce
         self._lock = threading.Lock()
         self._seq = max((event.seq for event in read_events(directory, session)), default=0)
         self._end_cut_line()
@@ -39,7 +51,8 @@ class EventLog(SessionObserver):
     def event(self, kind: EventKind, fields: Mapping[str, EventValue]) -> None:
         with self._lock:
             self._seq += 1
-            line = {"seq": self._seq, "ts": self._clock.now(), "kind": kind.value, **fields}
+            at = self._clock.now()
+            line = {"seq": self._seq, "ts": at, "kind": kind.value, **fields}
             descriptor = os.open(
                 self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
             )
@@ -49,6 +62,9 @@ class EventLog(SessionObserver):
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            self._announce(
+                SessionEvent(session=self._session, seq=self._seq, at=at, kind=kind, fields=fields)
+            )
 
     def _end_cut_line(self) -> None:
         """A crash can leave half a line: the next one must not be glued to it."""

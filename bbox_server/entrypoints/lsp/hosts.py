@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Connections to the hosts of the sessions that this editor uses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+
+from bbox_server.domain.error import BboxError
+from bbox_server.domain.gateway import Notice, SessionConnection, SessionGateway
+from bbox_server.domain.session import SessionId
+
+Forward = Callable[[Notice], Awaitable[None]]
+
+
+class Hosts:
+    """One connection a session, kept until its host ends or the editor does."""
+
+    def __init__(
+        self, gateway: Callable[[], SessionGateway], tasks: asyncio.TaskGroup, forward: Forward
+    ) -> None:
+        self._gateway = gateway
+        self._tasks = tasks
+        self._forward = forward
+        self._open: dict[SessionId, asyncio.Future[SessionConnection]] = {}
+        self._following: set[asyncio.Task[None]] = set()
+
+    async def to(self, session: SessionId) -> SessionConnection:
+        """The session's connection. Raises: as SessionGateway.connect."""
+        if session not in self._open:
+            opening = asyncio.get_running_loop().create_future()
+            self._open[session] = opening
+            self._follow(self._gateway().connect(session), opening)
+        return await asyncio.shield(self._open[session])
+
+    async def new(self) -> SessionConnection:
+        """A new session's connection. Raises: session.host-failed."""
+        opening: asyncio.Future[SessionConnection] = asyncio.get_running_loop().create_future()
+        self._follow(self._gateway().start(), opening)
+        connection = await asyncio.shield(opening)
+        self._open[connection.session] = opening
+        return connection
+
+    def close(self) -> None:
+        """End all connections; the sessions go on."""
+        for task in self._following:
+            task.cancel()
+
+    def _follow(
+        self,
+        context: AbstractAsyncContextManager[SessionConnection],
+        opening: "asyncio.Future[SessionConnection]",
+    ) -> None:
+        task = self._tasks.create_task(self._carry(context, opening))
+        self._following.add(task)
+        task.add_done_callback(self._following.discard)
+
+    async def _carry(
+        self,
+        context: AbstractAsyncContextManager[SessionConnection],
+        opening: "asyncio.Future[SessionConnection]",
+    ) -> None:
+        try:
+            async with context as connection:
+                opening.set_result(connection)
+                async for notice in connection.notices():
+                    await self._forward(notice)
+        except BboxError as error:
+            if not opening.done():
+                opening.set_exception(error)
+                opening.exception()  # looked at, also where nobody waits any more
+        finally:
+            for session, future in tuple(self._open.items()):
+                if future is opening:
+                    del self._open[session]

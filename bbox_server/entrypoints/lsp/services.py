@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the composition root hands to the language server. Nothing is made before it is used."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bbox_server.application.diagnose import Diagnose
+from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.gateway import SessionGateway
+from bbox_server.domain.image import ImageStore
+from bbox_server.domain.session import SessionStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LspServices:
+    """Ports and use cases of what needs no session's host, and the way to the hosts."""
+
+    version: str
+    gateway: Callable[[], SessionGateway]
+    sessions: Callable[[], SessionStore]
+    agents: Callable[[], AgentRegistry]
+    images: Callable[[], ImageStore]
+    diagnose: Callable[[], Diagnose]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The review of a session whose agent still works."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from typing_extensions import override
+
+from bbox_server.application.open_review import ReviewParts
+from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.domain.flush import FlushId, FlushReport
+from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.session import EventKind
+
+
+class OpenedReview(Protocol):
+    """A review, whether the agent works or has ended."""
+
+    @property
+    def changes(self) -> ReviewChanges:
+        """Its changes and decisions."""
+        ...
+
+    async def plan(self) -> FlushPlan:
+        """What a flush would do now."""
+        ...
+
+    async def flush(self, shown: PlanHash) -> FlushReport:
+        """Apply the plan that was shown."""
+        ...
+
+    async def undo(self, flush: FlushId | None = None) -> FlushReport:
+        """Take a flush back."""
+        ...
+
+    async def settle(self) -> None:
+        """See whether anything is left to do."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveReview(OpenedReview):
+    """The run holds the session and says its states; this one only adds the flushes."""
+
+    parts: ReviewParts
+
+    @property
+    @override
+    def changes(self) -> ReviewChanges:
+        return self.parts.changes
+
+    @override
+    async def plan(self) -> FlushPlan:
+        return await self.parts.flush.plan()
+
+    @override
+    async def flush(self, shown: PlanHash) -> FlushReport:
+        return self._announced(await self.parts.flush(shown))
+
+    @override
+    async def undo(self, flush: FlushId | None = None) -> FlushReport:
+        return self._announced(await self.parts.undo(flush))
+
+    @override
+    async def settle(self) -> None:
+        return None
+
+    def _announced(self, report: FlushReport) -> FlushReport:
+        self.parts.observer.event(
+            EventKind.FLUSH,
+            {
+                "flush": report.flush,
+                "kind": report.kind.value,
+                "applied": len(report.applied),
+                "failed": len(report.failed),
+            },
+        )
+        return report

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Changes, files, decisions and flushes of one session."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
+
+from bbox_server.domain.change import ChangeId, Side
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import FlushId, FlushReport
+from bbox_server.domain.plan import PlanHash
+from bbox_server.domain.review import Review, ReviewItem
+from bbox_server.domain.session import EventKind
+from bbox_server.domain.workspace import Digest
+from bbox_server.entrypoints.session_host.host import Host
+from bbox_server.entrypoints.session_host.live_review import OpenedReview
+from bbox_server.entrypoints.session_host.requests import confirmed, decisions
+from bbox_server.wire.model import Message, from_base64, to_base64
+from bbox_server.wire.review import (
+    FlushMessage,
+    PlanMessage,
+    change_message,
+    flush_message,
+    plan_message,
+    side_message,
+)
+from bbox_server.wire.review_request import (
+    READ_LIMIT_BYTES,
+    ChangeDetail,
+    ChangeParams,
+    ChangesListParams,
+    ChangesPage,
+    DecideParams,
+    EditParams,
+    FileContent,
+    FileReadParams,
+    FlushApplyParams,
+    FlushUndoParams,
+    Reviewed,
+    SessionParams,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRequests:
+    """What is begun is finished, also when the client that asked has left."""
+
+    host: Host
+
+    def answers(self) -> dict[str, Callable[[Any], Awaitable[Message]]]:
+        """The methods by name."""
+        return {
+            "bbox/changes/list": self._list,
+            "bbox/changes/get": self._get,
+            "bbox/file/read": self._read,
+            "bbox/review/decide": self._decide,
+            "bbox/review/edit": self._edit,
+            "bbox/review/undo": self._undo,
+            "bbox/flush/plan": self._plan,
+            "bbox/flush/apply": self._apply,
+            "bbox/flush/undo": self._undo_flush,
+        }
+
+    async def _list(self, params: ChangesListParams) -> ChangesPage:
+        async with self.host.review() as review:
+            listed = await review.changes.list()
+        first = int(params.cursor) if params.cursor and params.cursor.isdecimal() else 0
+        items = listed.items[first : first + params.limit]
+        is_last = first + params.limit >= len(listed.items)
+        return ChangesPage(
+            session=params.session,
+            revision=listed.revision,
+            changes=tuple(change_message(item, with_hunks=params.with_hunks) for item in items),
+            next_cursor=None if is_last else str(first + params.limit),
+        )
+
+    async def _get(self, params: ChangeParams) -> ChangeDetail:
+        async with self.host.review() as review:
+            listed = await review.changes.list()
+            item = listed.item(ChangeId(params.change))
+            hunks = await review.changes.hunks(item.change.id)
+        # Also what is decided as a whole has lines to show.
+        message = change_message(replace(item, hunks=hunks))
+        verdict = change_message(item).verdict
+        return ChangeDetail(
+            session=params.session,
+            revision=listed.revision,
+            change=message.model_copy(update={"verdict": verdict, "hunk_count": len(item.hunks)}),
+        )
+
+    async def _read(self, params: FileReadParams) -> FileContent:
+        async with self.host.review() as review:
+            item = _at(await review.changes.list(), params.path)
+            entry = item.change.baseline if params.side is Side.BASELINE else item.change.agent
+            too_large = entry is not None and entry.size > READ_LIMIT_BYTES
+            content = b"" if too_large else await review.changes.read(params.side, item.change.id)
+        size = entry.size if too_large and entry is not None else len(content)
+        return FileContent(
+            session=params.session,
+            side=params.side,
+            path=params.path,
+            data=to_base64(content),
+            size=size,
+            entry=side_message(entry),
+            too_large=too_large,
+        )
+
+    async def _decide(self, params: DecideParams) -> Reviewed:
+        async def decide(review: OpenedReview) -> Review:
+            return await review.changes.decide(decisions(params), confirmed(params))
+
+        return await self._reviewed(decide)
+
+    async def _edit(self, params: EditParams) -> Reviewed:
+        async def edit(review: OpenedReview) -> Review:
+            return await review.changes.edit(
+                ChangeId(params.change), Digest(params.base_hash), from_base64(params.data)
+            )
+
+        return await self._reviewed(edit)
+
+    async def _undo(self, _: SessionParams) -> Reviewed:
+        async def undo(review: OpenedReview) -> Review:
+            return await review.changes.undo()
+
+        return await self._reviewed(undo)
+
+    async def _plan(self, params: SessionParams) -> PlanMessage:
+        async with self.host.review() as review:
+            plan = await review.plan()
+        return plan_message(params.session, plan)
+
+    async def _apply(self, params: FlushApplyParams) -> FlushMessage:
+        async def apply() -> FlushReport:
+            async with self.host.review() as review:
+                return await review.flush(PlanHash(params.plan_hash))
+
+        return flush_message(params.session, await self.host.whole(apply()))
+
+    async def _undo_flush(self, params: FlushUndoParams) -> FlushMessage:
+        async def undo() -> FlushReport:
+            async with self.host.review() as review:
+                return await review.undo(None if params.flush is None else FlushId(params.flush))
+
+        return flush_message(params.session, await self.host.whole(undo()))
+
+    async def _reviewed(self, act: Callable[[OpenedReview], Awaitable[Review]]) -> Reviewed:
+        async def acted() -> tuple[Review, tuple[ReviewItem, ...]]:
+            async with self.host.review() as review:
+                before = {item.change.id: item for item in (await review.changes.list()).items}
+                after = await act(review)
+                found = tuple(i for i in after.items if before.get(i.change.id) != i)
+                if not after.undecided and not after.accepted:
+                    await review.settle()
+            self.host.services.observer().event(EventKind.REVIEW, {"changes": len(found)})
+            return after, found
+
+        after, found = await self.host.whole(acted())
+        return Reviewed(
+            session=self.host.services.session,
+            revision=after.revision,
+            changes=tuple(change_message(item) for item in found),
+        )
+
+
+def _at(listed: Review, path: str) -> ReviewItem:
+    wanted = PurePosixPath(path)
+    for item in listed.items:
+        if wanted in {item.change.path, item.change.old_path}:
+            return item
+    raise BboxError(
+        ErrorCode.REVIEW_STALE,
+        cause=f"The agent has changed nothing at {path[:200]!a}, or no more.",
+        remediation="Look at the changes again.",
+    )

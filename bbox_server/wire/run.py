@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents and the start of a run on the wire (protocol.md)."""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from bbox_server.domain.agent import Agent
+from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.wire.model import Message
+
+# What a terminal can be, so that nobody makes the guest allocate for millions of cells.
+CELLS_LIMIT = 4096
+
+
+class NoParams(Message):
+    """Nothing to say; an object all the same."""
+
+
+class Done(Message):
+    """Nothing to answer but that it is done."""
+
+
+class AgentSource(StrEnum):
+    """Where an agent is defined."""
+
+    BUILT_IN = "built-in"
+    CONFIG = "config"
+    LIBRARY = "library"
+
+
+class AgentMessage(Message):
+    """An agent; `missing` says what has to be got before it can run."""
+
+    name: str
+    description: str
+    image: str
+    source: AgentSource
+    available: bool
+    missing: tuple[str, ...] = ()
+
+
+class AgentsMessage(Message):
+    """The agents, by name."""
+
+    agents: tuple[AgentMessage, ...]
+
+
+class TerminalSizeMessage(Message):
+    """Character cells."""
+
+    cols: int = Field(ge=1, le=CELLS_LIMIT)
+    rows: int = Field(ge=1, le=CELLS_LIMIT)
+
+
+class RunOptions(Message):
+    """How to run; what is left out is the agent's default."""
+
+    cpus: int | None = Field(default=None, ge=1)
+    memory_mib: int | None = Field(default=None, ge=1)
+    tmp_size_mib: int | None = Field(default=None, ge=1)
+    egress_profile: EgressProfile | None = None
+    allow_hosts: tuple[str, ...] = ()
+    excludes: tuple[str, ...] = ()
+    env_forward: tuple[str, ...] = ()
+    program: str | None = None
+
+
+class RunParams(Message):
+    """Start an agent, or `args` in any image, on a workspace (file: URI).
+
+    Without `terminal` the agent runs on pipes, as in a script.
+    """
+
+    workspace_uri: str
+    agent: str | None = None
+    image: str | None = None
+    args: tuple[str, ...] = ()
+    options: RunOptions = RunOptions()
+    terminal: TerminalSizeMessage | None = None
+
+
+def agent_message(agent: Agent, *, has_image: bool) -> AgentMessage:
+    """An agent for a client."""
+    return AgentMessage(
+        name=agent.name,
+        description=agent.description,
+        image=str(agent.image),
+        source=AgentSource.BUILT_IN,
+        available=has_image,
+        missing=() if has_image else (f"image {agent.image}",),
+    )

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""file: URIs (RFC 8089) of workspaces."""
+
+import os
+from typing import Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.workspace import HostPath
+
+LOCAL_AUTHORITIES: Final = frozenset({"", "localhost"})
+
+
+def workspace_path(uri: str) -> HostPath:
+    """The directory of a file: URI, links resolved. Raises: workspace.invalid."""
+    parts = urlsplit(uri)
+    path = os.fsdecode(unquote_to_bytes(parts.path))
+    is_local = parts.scheme == "file" and parts.netloc in LOCAL_AUTHORITIES
+    if not is_local or not path.startswith("/") or "\0" in path:
+        raise BboxError(
+            ErrorCode.WORKSPACE_INVALID,
+            cause=f"{uri[:200]!a} is no directory of this machine.",
+            remediation="Give a file: URI with an absolute path.",
+        )
+    return HostPath(os.path.realpath(path))

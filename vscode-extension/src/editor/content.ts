@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+import * as vscode from "vscode";
+
+import type { ChangeList } from "../review/change_list.js";
+import { movedPaths } from "../review/change_list.js";
+import { explain } from "../server/failure.js";
+import type { Server } from "../server/server.js";
+import type { FileContent } from "../wire/messages.js";
+import { sidePath, sideUri } from "./side_uri.js";
+
+/** Contents of changed files, read only, straight from the session. */
+export class SideContent implements vscode.FileSystemProvider, vscode.Disposable {
+  readonly #changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
+  readonly onDidChangeFile = this.#changed.event;
+  readonly #server: Server;
+  // The editor reads again only what has a newer time.
+  readonly #times = new Map<string, number>();
+  #clock = Date.now();
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Tell the editor which contents are other ones now. */
+  announce(session: string, before: ChangeList, after: ChangeList): void {
+    const uris = movedPaths(before, after).flatMap((path) =>
+      (["baseline", "agent"] as const).map((side) => sideUri({ session, side, path })),
+    );
+    this.#clock += 1;
+    for (const uri of uris) {
+      this.#times.set(uri.toString(), this.#clock);
+    }
+    this.#changed.fire(uris.map((uri) => ({ type: vscode.FileChangeType.Changed, uri })));
+  }
+
+  watch(): vscode.Disposable {
+    return new vscode.Disposable(() => undefined);
+  }
+
+  async stat(uri: vscode.Uri): Promise<vscode.FileStat> {
+    const content = await this.#read(uri);
+    const mtime = this.#times.get(uri.toString()) ?? 1;
+    return { type: vscode.FileType.File, ctime: 0, mtime, size: content.size };
+  }
+
+  async readFile(uri: vscode.Uri): Promise<Uint8Array> {
+    const content = await this.#read(uri);
+    if (content.tooLarge) {
+      throw vscode.FileSystemError.Unavailable(
+        `${content.path} has ${content.size} bytes: too large to be shown here.`,
+      );
+    }
+    return Buffer.from(content.data, "base64");
+  }
+
+  readDirectory(): [string, vscode.FileType][] {
+    return [];
+  }
+
+  createDirectory(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  writeFile(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  delete(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  rename(uri: vscode.Uri): void {
+    throw vscode.FileSystemError.NoPermissions(uri);
+  }
+
+  dispose(): void {
+    this.#changed.dispose();
+  }
+
+  async #read(uri: vscode.Uri): Promise<FileContent> {
+    const place = sidePath(uri);
+    if (place === undefined) {
+      throw vscode.FileSystemError.FileNotFound(uri);
+    }
+    try {
+      return await this.#server.request("bbox/file/read", place);
+    } catch (error) {
+      throw vscode.FileSystemError.FileNotFound(explain(error));
+    }
+  }
+}

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+import * as vscode from "vscode";
+
+import { changeById, decision, grouped } from "../review/change_list.js";
+import { failureOf } from "../server/failure.js";
+import type { Server } from "../server/server.js";
+import type {
+  ChangeMessage,
+  DecidableVerdict,
+  DecisionMessage,
+  FlushMessage,
+  PlanMessage,
+} from "../wire/messages.js";
+import type { Session } from "./session.js";
+import { sideUri } from "./side_uri.js";
+
+const ACCEPT = "Accept";
+const APPLY = "Apply the rest";
+const UNDO = "Undo";
+
+/** What the user does to a session's changes. */
+export class ReviewActions {
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+  }
+
+  async open(session: Session, id: string): Promise<void> {
+    const change = changeById(session.list, id);
+    if (change !== undefined) {
+      const { left, right } = sides(session, change);
+      await vscode.commands.executeCommand("vscode.diff", left, right, `${change.path} (agent)`);
+    }
+  }
+
+  async openAll(session: Session): Promise<void> {
+    const resources = session.list.changes
+      .filter((change) => change.withheld === undefined)
+      .map((change) => {
+        const { left, right } = sides(session, change);
+        return [right, left, right];
+      });
+    const title = `${session.view.agent}'s changes`;
+    await vscode.commands.executeCommand("vscode.changes", title, resources);
+  }
+
+  /** Decide on a change, or on one of its hunks. */
+  async decide(
+    session: Session,
+    id: string,
+    verdict: DecidableVerdict,
+    hunk?: string,
+  ): Promise<void> {
+    const change = changeById(session.list, id);
+    const found = change?.hunks.find((item) => item.id === hunk);
+    if (change === undefined || (hunk !== undefined && found === undefined)) {
+      session.refresh();
+      vscode.window.setStatusBarMessage(
+        "BBox: the agent has changed this meanwhile; look again.",
+        5000,
+      );
+      return;
+    }
+    if (verdict === "accepted" && !(await isConfirmed(change))) {
+      return;
+    }
+    await this.#send(session, [decision(change, verdict, found)]);
+  }
+
+  async undoDecision(session: Session): Promise<void> {
+    await this.#server.request("bbox/review/undo", { session: session.view.id });
+    session.refresh();
+  }
+
+  /** Write what is accepted into the workspace. */
+  async apply(session: Session): Promise<void> {
+    if (grouped(session.list).accepted.length === 0 && !hasAcceptedHunks(session)) {
+      await vscode.window.showInformationMessage("Nothing is accepted yet.");
+      return;
+    }
+    const params = { session: session.view.id };
+    const plan = await this.#server.request("bbox/flush/plan", params);
+    if (!(await isPlanAgreed(plan))) {
+      return;
+    }
+    const flush = await this.#server.request("bbox/flush/apply", {
+      ...params,
+      planHash: plan.planHash,
+    });
+    session.refresh();
+    await this.#report(session, flush);
+  }
+
+  async undoApply(session: Session, flush?: number): Promise<void> {
+    const undone = await this.#server.request("bbox/flush/undo", {
+      session: session.view.id,
+      ...(flush === undefined ? {} : { flush }),
+    });
+    session.refresh();
+    await this.#report(session, undone);
+  }
+
+  async #send(session: Session, decisions: readonly DecisionMessage[]): Promise<void> {
+    const { revision } = session.list;
+    try {
+      await this.#server.request("bbox/review/decide", {
+        session: session.view.id,
+        revision,
+        decisions,
+      });
+    } catch (error) {
+      // What was clicked is gone: show what there is now, then say so.
+      if (failureOf(error)?.code === "review.stale") {
+        session.refresh();
+      }
+      throw error;
+    }
+    session.refresh();
+  }
+
+  async #report(session: Session, flush: FlushMessage): Promise<void> {
+    const applied = flush.results.filter((result) => result.result === "applied").length;
+    const failed = flush.results.length - applied;
+    const verb = flush.kind === "undo" ? "taken back" : "applied";
+    const text = `${applied} ${applied === 1 ? "change" : "changes"} ${verb}.`;
+    if (failed > 0) {
+      const paths = flush.results.filter((result) => result.result !== "applied");
+      const list = paths.map((result) => `${result.path} (${result.result})`).join(", ");
+      await vscode.window.showWarningMessage(`${text} Not ${verb}: ${list}`);
+      return;
+    }
+    const buttons = flush.kind === "flush" ? [UNDO] : [];
+    const answer = await vscode.window.showInformationMessage(text, ...buttons);
+    if (answer === UNDO) {
+      await this.undoApply(session, flush.flush);
+    }
+  }
+}
+
+function sides(session: Session, change: ChangeMessage): { left: vscode.Uri; right: vscode.Uri } {
+  const place = { session: session.view.id, path: change.path };
+  return {
+    left: sideUri({ ...place, side: "baseline" }),
+    right: sideUri({ ...place, side: "agent" }),
+  };
+}
+
+function hasAcceptedHunks(session: Session): boolean {
+  return session.list.changes.some((change) =>
+    change.hunks.some((hunk) => hunk.verdict === "accepted"),
+  );
+}
+
+/** What can run on this machine is accepted only after its reason was read. */
+async function isConfirmed(change: ChangeMessage): Promise<boolean> {
+  if (change.tier !== "buildFile" && change.tier !== "executesOnHost") {
+    return true;
+  }
+  const detail = `Look twice: ${change.reason ?? "it can run on this machine"}.`;
+  const options = { modal: true, detail };
+  const answer = await vscode.window.showWarningMessage(`Accept ${change.path}?`, options, ACCEPT);
+  return answer === ACCEPT;
+}
+
+/** A plan that leaves something out is shown first. */
+async function isPlanAgreed(plan: PlanMessage): Promise<boolean> {
+  const left = [...plan.conflicts, ...plan.skipped];
+  if (left.length === 0 && plan.hardLinked.length === 0) {
+    return true;
+  }
+  const lines = [
+    ...left.map((item) => `${item.path}: ${item.reason}`),
+    ...plan.hardLinked.map((path) => `${path}: its other names keep the old content`),
+  ];
+  const options = { modal: true, detail: lines.join("\n") };
+  const text = `${plan.operations.length} steps can be applied; not all of what is accepted.`;
+  return (await vscode.window.showWarningMessage(text, options, APPLY)) === APPLY;
+}

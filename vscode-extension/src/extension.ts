@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+import type * as vscode from "vscode";
+
+import { registerCommands } from "./editor/commands.js";
+import { Workbench } from "./editor/workbench.js";
+
+let open: Workbench | undefined;
+
+/** Called in trusted workspaces only (the manifest says so). The server starts on first use. */
+export function activate(context: vscode.ExtensionContext): void {
+  const workbench = new Workbench(context.workspaceState);
+  open = workbench;
+  context.subscriptions.push(registerCommands(workbench));
+  workbench.restore().catch((error: unknown) => {
+    workbench.fail(error);
+  });
+}
+
+export async function deactivate(): Promise<void> {
+  await open?.close();
+}

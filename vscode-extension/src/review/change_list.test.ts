@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from "vitest";
+
+import { decision, grouped, groupOf, movedPaths, summaryOf } from "./change_list.js";
+import { sampleChange, sampleHunk } from "./samples.js";
+
+const ACCEPTED = sampleHunk({ id: "h1", verdict: "accepted" });
+const REJECTED = sampleHunk({ id: "h2", verdict: "rejected" });
+const OPEN = sampleHunk({ id: "h3" });
+
+describe("groupOf", () => {
+  it("keeps a change open while one of its hunks is", () => {
+    const change = sampleChange({ verdict: "mixed", hunks: [ACCEPTED, OPEN] });
+    expect(groupOf(change)).toBe("undecided");
+  });
+
+  it("counts what is decided and partly accepted as accepted", () => {
+    const change = sampleChange({ verdict: "mixed", hunks: [ACCEPTED, REJECTED] });
+    expect(groupOf(change)).toBe("accepted");
+  });
+
+  it("counts an edited change as accepted whatever its hunks say", () => {
+    expect(groupOf(sampleChange({ verdict: "edited", hunks: [OPEN] }))).toBe("accepted");
+  });
+
+  it("never offers what is withheld", () => {
+    const change = sampleChange({ verdict: "accepted", withheld: "secret" });
+    expect(groupOf(change)).toBe("withheld");
+  });
+});
+
+describe("grouped", () => {
+  it("has every change once", () => {
+    const changes = [sampleChange({ id: "a" }), sampleChange({ id: "b", verdict: "rejected" })];
+    const groups = grouped({ revision: 1, changes });
+    expect(groups.undecided.map((change) => change.id)).toEqual(["a"]);
+    expect(groups.rejected.map((change) => change.id)).toEqual(["b"]);
+    expect([...groups.accepted, ...groups.withheld]).toEqual([]);
+  });
+});
+
+describe("movedPaths", () => {
+  const side = { kind: "file", mode: 0o644, size: 1 } as const;
+  const first = sampleChange({ path: "a", agent: { ...side, hash: "1" } });
+
+  it("names what came, went or has another content, and nothing else", () => {
+    const same = sampleChange({ path: "same", agent: { ...side, hash: "9" } });
+    const gone = sampleChange({ path: "gone" });
+    const come = sampleChange({ path: "come" });
+    const before = { revision: 1, changes: [first, same, gone] };
+    const changes = [sampleChange({ path: "a", agent: { ...side, hash: "2" } }), same, come];
+    expect([...movedPaths(before, { revision: 2, changes })].sort()).toEqual(["a", "come", "gone"]);
+  });
+
+  it("does not name what was only decided", () => {
+    const before = { revision: 1, changes: [first] };
+    const after = { revision: 1, changes: [{ ...first, verdict: "accepted" as const }] };
+    expect(movedPaths(before, after)).toEqual([]);
+  });
+});
+
+describe("decision", () => {
+  it("names the hunk only if there is one", () => {
+    const change = sampleChange();
+    expect(decision(change, "accepted")).toEqual({ change: "c1", verdict: "accepted" });
+    expect(decision(change, "rejected", OPEN)).toMatchObject({ hunk: "h3" });
+  });
+});
+
+describe("summaryOf", () => {
+  it("says how many hunks are open where some are decided", () => {
+    const change = sampleChange({ added: 2, removed: 1, hunks: [ACCEPTED, OPEN] });
+    expect(summaryOf(change)).toBe("modified +2 −1, 1 of its hunks open");
+  });
+});

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+import { describe, expect, it } from "vitest";
+
+import { lensesOf, lineOf } from "./hunk_lens.js";
+import { sampleChange, sampleHunk } from "./samples.js";
+
+describe("lineOf", () => {
+  it("is the first line that differs, not the context before it", () => {
+    const hunk = sampleHunk({ newStart: 7, newLines: 4, diff: " a\n b\n-old\n+new\n c\n" });
+    expect(lineOf(hunk, 100)).toBe(8);
+  });
+
+  it("is the line after a deletion", () => {
+    const hunk = sampleHunk({ newStart: 4, newLines: 0, diff: "-old\n" });
+    expect(lineOf(hunk, 100)).toBe(4);
+  });
+
+  it("stays within a file that ends where the deletion was", () => {
+    const hunk = sampleHunk({ newStart: 4, newLines: 0, diff: "-old\n" });
+    expect(lineOf(hunk, 4)).toBe(3);
+    expect(lineOf(hunk, 0)).toBe(0);
+  });
+
+  it("is the first line for a change of the mode", () => {
+    const hunk = sampleHunk({ oldStart: 0, oldLines: 0, newStart: 0, newLines: 0, diff: "" });
+    expect(lineOf(hunk, 9)).toBe(0);
+  });
+});
+
+describe("lensesOf", () => {
+  it("offers to accept and to reject each open hunk", () => {
+    const change = sampleChange({ hunks: [sampleHunk(), sampleHunk({ id: "h2", newStart: 9 })] });
+    const lenses = lensesOf(change, 20);
+    expect(lenses.map((lens) => [lens.line, lens.title, lens.hunk?.id])).toEqual([
+      [0, "Accept", "h1"],
+      [0, "Reject", "h1"],
+      [8, "Accept", "h2"],
+      [8, "Reject", "h2"],
+    ]);
+  });
+
+  it("says what was decided and offers to take it back", () => {
+    const change = sampleChange({ hunks: [sampleHunk({ verdict: "rejected" })] });
+    expect(lensesOf(change, 5).map((lens) => lens.title)).toEqual(["✗ Rejected", "Take back"]);
+  });
+
+  it("decides on the file where there are no hunks", () => {
+    const titles = lensesOf(sampleChange({ kind: "added" }), 5).map((lens) => lens.title);
+    expect(titles).toEqual(["Accept file", "Reject file"]);
+  });
+
+  it("offers nothing for what is withheld", () => {
+    const lenses = lensesOf(sampleChange({ withheld: "secret" }), 5);
+    expect(lenses).toEqual([{ line: 0, title: "Withheld: secret" }]);
+  });
+});

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { ChangeMessage, HunkMessage } from "../wire/messages.js";
+import type { DecidableVerdict } from "../wire/messages.js";
+
+/** A line of words above a hunk, on the agent's side of a diff. */
+export interface Lens {
+  /** Counted from 0, and within the file. */
+  readonly line: number;
+  readonly title: string;
+  /** Of the change as a whole if undefined. */
+  readonly hunk?: HunkMessage;
+  /** What a click decides; words only if undefined. */
+  readonly verdict?: DecidableVerdict;
+}
+
+/** The lenses of a change on its agent's side, which has so many lines. */
+export function lensesOf(change: ChangeMessage, lineCount: number): readonly Lens[] {
+  if (change.withheld !== undefined) {
+    return [{ line: 0, title: `Withheld: ${change.withheld}` }];
+  }
+  if (change.hunks.length === 0) {
+    return choices({ line: 0 }, change.verdict, "file");
+  }
+  return change.hunks.flatMap((hunk) =>
+    choices({ line: lineOf(hunk, lineCount), hunk }, hunk.verdict, ""),
+  );
+}
+
+/** The line that a hunk begins at; for one that only deletes, the line that follows it now. */
+export function lineOf(hunk: HunkMessage, lineCount: number): number {
+  const line = hunk.newLines === 0 ? hunk.newStart : firstChangedLine(hunk);
+  return Math.max(0, Math.min(line, lineCount - 1));
+}
+
+/** The hunk's first line that differs: the diff may begin with lines that are there for context. */
+function firstChangedLine(hunk: HunkMessage): number {
+  const lines = hunk.diff.split("\n").filter((line) => !line.startsWith("@@"));
+  const context = lines.findIndex((line) => !line.startsWith(" "));
+  return hunk.newStart - 1 + Math.max(context, 0);
+}
+
+function choices(
+  place: Pick<Lens, "line" | "hunk">,
+  verdict: ChangeMessage["verdict"],
+  what: string,
+): readonly Lens[] {
+  const suffix = what === "" ? "" : ` ${what}`;
+  switch (verdict) {
+    case "undecided":
+    case "mixed":
+      return [
+        { ...place, title: `Accept${suffix}`, verdict: "accepted" },
+        { ...place, title: `Reject${suffix}`, verdict: "rejected" },
+      ];
+    case "accepted":
+      return [
+        { ...place, title: "✓ Accepted" },
+        { ...place, title: "Take back", verdict: "undecided" },
+      ];
+    case "rejected":
+      return [
+        { ...place, title: "✗ Rejected" },
+        { ...place, title: "Take back", verdict: "undecided" },
+      ];
+    case "edited":
+      return [{ ...place, title: "✎ Edited" }];
+  }
+}

@@ -1,0 +1,478 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from bbox_server/wire by `make docs`; do not edit.
+
+/** An agent; `missing` says what has to be got before it can run. */
+export interface AgentMessage {
+  readonly name: string;
+  readonly description: string;
+  readonly image: string;
+  readonly source: AgentSource;
+  readonly available: boolean;
+  readonly missing: readonly string[];
+}
+
+/** Where an agent is defined. */
+export type AgentSource = "built-in" | "config" | "library";
+
+/** The agents, by name. */
+export interface AgentsMessage {
+  readonly agents: readonly AgentMessage[];
+}
+
+/** One change with its hunks. */
+export interface ChangeDetail {
+  readonly session: string;
+  readonly revision: number;
+  readonly change: ChangeMessage;
+}
+
+/** How a path differs. */
+export type ChangeKind = "added" | "modified" | "deleted" | "renamed" | "mode" | "typeChange" | "symlink" | "directory" | "special" | "bulk";
+
+/**
+ * One differing path, with what is decided about it.
+ *
+ * `added` and `removed` count lines, where there are hunks. A list may leave `hunks` out; then
+ * `hunkCount` says how many there are.
+ */
+export interface ChangeMessage {
+  readonly id: string;
+  readonly path: string;
+  readonly kind: ChangeKind;
+  readonly tier: Tier;
+  readonly verdict: Verdict;
+  readonly oldPath?: string;
+  readonly baseline?: SideMessage;
+  readonly agent?: SideMessage;
+  readonly withheld?: WithheldReason;
+  readonly reason?: string;
+  readonly notes: readonly Note[];
+  readonly failure?: string;
+  readonly bulkCount?: number;
+  readonly added?: number;
+  readonly removed?: number;
+  readonly hunkCount: number;
+  readonly hunks: readonly HunkMessage[];
+}
+
+/** One change. */
+export interface ChangeParams {
+  readonly session: string;
+  readonly change: string;
+}
+
+/** Changes in the order of their paths. `cursor` is the last page's; hunks only if wanted. */
+export interface ChangesListParams {
+  readonly session: string;
+  readonly cursor?: string;
+  readonly limit?: number;
+  readonly withHunks?: boolean;
+}
+
+/** A page of changes; the last one has no `nextCursor`. */
+export interface ChangesPage {
+  readonly session: string;
+  readonly revision: number;
+  readonly changes: readonly ChangeMessage[];
+  readonly nextCursor?: string;
+}
+
+/** One finding of `bbox doctor`. */
+export interface CheckMessage {
+  readonly name: string;
+  readonly status: CheckStatus;
+  readonly detail: string;
+  readonly remediation?: string;
+}
+
+/** `warning` runs, but worse; `failed` does not run. */
+export type CheckStatus = "ok" | "warning" | "failed";
+
+/** An accepted path that can't be applied as things are. */
+export interface ConflictMessage {
+  readonly change: string;
+  readonly path: string;
+  readonly reason: ConflictReason;
+}
+
+/** Why an accepted change can't be applied to the workspace as it is now. */
+export type ConflictReason = "changedBoth" | "addedBoth" | "deletedHere" | "changedHere" | "typeDiffers" | "parentIsLink" | "parentIsNoDirectory" | "notEmpty" | "unreadable";
+
+/** The verdicts that can be set. */
+export type DecidableVerdict = "undecided" | "accepted" | "rejected";
+
+/**
+ * All decisions are made, or none.
+ *
+ * `revision` is that of the list which they were made on; `confirmed` names the build files that
+ * the user was shown before several changes are accepted at once.
+ */
+export interface DecideParams {
+  readonly session: string;
+  readonly revision: number;
+  readonly decisions: readonly DecisionMessage[];
+  readonly confirmed?: readonly string[];
+}
+
+/** A verdict on a change, or on one of its hunks. */
+export interface DecisionMessage {
+  readonly change: string;
+  readonly verdict: DecidableVerdict;
+  readonly hunk?: string;
+}
+
+/** All findings; `ready` says whether an agent can run here. */
+export interface DoctorMessage {
+  readonly ready: boolean;
+  readonly checks: readonly CheckMessage[];
+}
+
+/** Nothing to answer but that it is done. */
+export type Done = Readonly<Record<string, never>>;
+
+/** The user's own text (base64) as a change's result; `baseHash` is what was edited. */
+export interface EditParams {
+  readonly session: string;
+  readonly change: string;
+  readonly baseHash: string;
+  readonly data: string;
+}
+
+/**
+ * How much of the network the guest may reach (compat EGR-01).
+ *
+ * permissive: any name and public address; standard: the agent's providers and what developers
+ * need; locked: the agent's providers alone. None of them reaches private addresses.
+ */
+export type EgressProfile = "permissive" | "standard" | "locked";
+
+/** What a path is on one side. */
+export type EntryKind = "file" | "directory" | "symlink" | "special";
+
+/** Kinds of `bbox/event` (protocol.md, Events). */
+export type EventKind = "session.state" | "progress" | "changes" | "review" | "flush" | "network.blocked" | "network.open" | "network.close" | "credential.used" | "resource" | "warning" | "closed";
+
+/** One thing that happened. `ts` is in seconds since the epoch; `fields` depend on the kind. */
+export interface EventMessage {
+  readonly session: string;
+  readonly seq: number;
+  readonly ts: number;
+  readonly kind: EventKind;
+  readonly fields: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** How the agent ended. */
+export interface ExitMessage {
+  readonly code?: number;
+  readonly signal?: string;
+  readonly outOfMemory: boolean;
+}
+
+/** The one shape of a failure. */
+export interface FailureMessage {
+  readonly code: string;
+  readonly message: string;
+  readonly cause: string;
+  readonly remediation: string;
+  readonly retry: Retry;
+}
+
+/**
+ * A content in base64, empty where there is no file on that side.
+ *
+ * `tooLarge` takes the place of a content of more than 16 MiB.
+ */
+export interface FileContent {
+  readonly session: string;
+  readonly side: Side;
+  readonly path: string;
+  readonly data: string;
+  readonly size: number;
+  readonly entry?: SideMessage;
+  readonly tooLarge: boolean;
+}
+
+/** A changed path's content on one side; of the workspace read the file itself. */
+export interface FileReadParams {
+  readonly session: string;
+  readonly side: Side;
+  readonly path: string;
+}
+
+/** Apply the plan that was shown. */
+export interface FlushApplyParams {
+  readonly session: string;
+  readonly planHash: string;
+}
+
+/** What a flush is for. */
+export type FlushKind = "flush" | "undo";
+
+/** What a flush or an undo did. */
+export interface FlushMessage {
+  readonly session: string;
+  readonly flush: number;
+  readonly kind: FlushKind;
+  readonly results: readonly ResultMessage[];
+}
+
+/** Take a flush back; the last one if none is named. */
+export interface FlushUndoParams {
+  readonly session: string;
+  readonly flush?: number;
+}
+
+/** Gracefully: the agent and the guest get time to end. */
+export type HowToStop = "graceful" | "now";
+
+/** A part of a change that is decided on its own. `diff` are its lines as a unified diff. */
+export interface HunkMessage {
+  readonly id: string;
+  readonly header: string;
+  readonly oldStart: number;
+  readonly oldLines: number;
+  readonly newStart: number;
+  readonly newLines: number;
+  readonly verdict: Verdict;
+  readonly diff: string;
+}
+
+/** Over LSP: `initializationOptions.bbox`. Over the session API: params of `initialize`. */
+export interface InitializeParams {
+  readonly protocolVersion: number;
+}
+
+/** Over LSP: `capabilities.experimental.bbox`. */
+export interface InitializeResult {
+  readonly protocolVersion: number;
+  readonly version: string;
+}
+
+/** Nothing to say; an object all the same. */
+export type NoParams = Readonly<Record<string, never>>;
+
+/** What a user should see beside a change, whatever its tier. */
+export type Note = "becomesExecutable";
+
+/** What is done to a path. */
+export type OperationKind = "mkdir" | "write" | "symlink" | "chmod" | "delete" | "rmdir";
+
+/** One step of a flush. */
+export interface OperationMessage {
+  readonly change: string;
+  readonly path: string;
+  readonly kind: OperationKind;
+  readonly merged: boolean;
+}
+
+/** Where a command's output goes; a PTY has one only. */
+export type OutputStream = "output" | "error";
+
+/**
+ * What a flush would do; `plan_hash` names exactly this.
+ *
+ * `hardLinked` are files with other names, which keep the old content.
+ */
+export interface PlanMessage {
+  readonly session: string;
+  readonly planHash: string;
+  readonly operations: readonly OperationMessage[];
+  readonly conflicts: readonly ConflictMessage[];
+  readonly skipped: readonly SkippedMessage[];
+  readonly hardLinked: readonly string[];
+}
+
+/** What became of one operation. */
+export type ResultKind = "applied" | "changedMeanwhile" | "failed" | "notEmpty" | "rolledBack";
+
+/** What became of one path. */
+export interface ResultMessage {
+  readonly change: string;
+  readonly path: string;
+  readonly kind: OperationKind;
+  readonly result: ResultKind;
+  readonly detail?: string;
+}
+
+/** Whether a repeat of the failed action is safe and can help. */
+export type Retry = "retry" | "fix" | "unknown";
+
+/** The changes whose verdicts are other ones now. */
+export interface Reviewed {
+  readonly session: string;
+  readonly revision: number;
+  readonly changes: readonly ChangeMessage[];
+}
+
+/** How to run; what is left out is the agent's default. */
+export interface RunOptions {
+  readonly cpus?: number;
+  readonly memoryMib?: number;
+  readonly tmpSizeMib?: number;
+  readonly egressProfile?: EgressProfile;
+  readonly allowHosts?: readonly string[];
+  readonly excludes?: readonly string[];
+  readonly envForward?: readonly string[];
+  readonly program?: string;
+}
+
+/**
+ * Start an agent, or `args` in any image, on a workspace (file: URI).
+ *
+ * Without `terminal` the agent runs on pipes, as in a script.
+ */
+export interface RunParams {
+  readonly workspaceUri: string;
+  readonly agent?: string;
+  readonly image?: string;
+  readonly args?: readonly string[];
+  readonly options?: RunOptions;
+  readonly terminal?: TerminalSizeMessage;
+}
+
+/** A session's summary. Times are seconds since the epoch. */
+export interface SessionMessage {
+  readonly id: string;
+  readonly state: SessionState;
+  readonly agent: string;
+  readonly workspace: string;
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly createdAt: number;
+  readonly running: boolean;
+  readonly generation?: string;
+  readonly exit?: ExitMessage;
+  readonly failure?: FailureMessage;
+}
+
+/** One session. */
+export interface SessionParams {
+  readonly session: string;
+}
+
+/** Each is on disk before it is announced (architecture.md, one run in order). */
+export type SessionState = "created" | "preparing" | "starting" | "running" | "stopping" | "reviewing" | "flushing" | "done" | "failed" | "discarded";
+
+/** Sessions of one workspace (file: URI) or of all; the ended ones only if wanted. */
+export interface SessionsListParams {
+  readonly workspaceUri?: string;
+  readonly endedToo?: boolean;
+}
+
+/** A list of sessions, newest first. */
+export interface SessionsMessage {
+  readonly sessions: readonly SessionMessage[];
+}
+
+/** The four contents that a path can have during a review (protocol.md). */
+export type Side = "baseline" | "agent" | "result" | "workspace";
+
+/** What a path is on one side. */
+export interface SideMessage {
+  readonly kind: EntryKind;
+  readonly mode: number;
+  readonly size: number;
+  readonly hash?: string;
+  readonly linkTarget?: string;
+}
+
+/** Why an accepted change needs, or gets, no operation. */
+export type SkipReason = "alreadyThere" | "notEmpty" | "reservedName" | "linkLeavesWorkspace" | "specialFile" | "decidedOnItsOwn";
+
+/** An accepted path that a flush leaves alone. */
+export interface SkippedMessage {
+  readonly change: string;
+  readonly path: string;
+  readonly reason: SkipReason;
+}
+
+/** End a session's agent and its microVM; the changes stay for review. */
+export interface StopParams {
+  readonly session: string;
+  readonly mode?: HowToStop;
+}
+
+/** Hear of a session's events from a number on; the old ones are sent again. */
+export interface SubscribeParams {
+  readonly session: string;
+  readonly fromSeq?: number;
+}
+
+/** Everything before `byte` has been shown. */
+export interface TerminalAckParams {
+  readonly session: string;
+  readonly terminal: string;
+  readonly byte: number;
+}
+
+/** End a view; the agent runs on. */
+export interface TerminalCloseParams {
+  readonly session: string;
+  readonly terminal: string;
+}
+
+/** Output, base64. A `fromByte` beyond the end of the last data says that bytes are gone. */
+export interface TerminalData {
+  readonly session: string;
+  readonly terminal: string;
+  readonly fromByte: number;
+  readonly data: string;
+  readonly stream: OutputStream;
+}
+
+/** The agent has ended and all of its output was sent. */
+export interface TerminalEnded {
+  readonly session: string;
+  readonly terminal: string;
+  readonly endByte: number;
+}
+
+/** What the user typed, base64; `end` closes the agent's input (pipes only). */
+export interface TerminalInputParams {
+  readonly session: string;
+  readonly terminal: string;
+  readonly data?: string;
+  readonly end?: boolean;
+}
+
+/** See the terminal from a byte on; with a size when it is this client's to set. */
+export interface TerminalOpenParams {
+  readonly session: string;
+  readonly fromByte?: number;
+  readonly size?: TerminalSizeMessage;
+}
+
+/** A view of the terminal. `fromByte` is later than asked for where the start is gone. */
+export interface TerminalOpened {
+  readonly terminal: string;
+  readonly fromByte: number;
+  readonly endByte: number;
+  readonly window: number;
+}
+
+/** The size of this client's view; the last one that was set counts. */
+export interface TerminalResizeParams {
+  readonly session: string;
+  readonly terminal: string;
+  readonly size: TerminalSizeMessage;
+}
+
+/** Character cells. */
+export interface TerminalSizeMessage {
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** How much a change can do to the host once it is flushed (compat REV-04, REV-05, P-04). */
+export type Tier = "ordinary" | "buildFile" | "executesOnHost" | "secret" | "gitInternal";
+
+/** Hear no more of a session. */
+export interface UnsubscribeParams {
+  readonly session: string;
+}
+
+/** What is decided; only the first three can be set, the others follow. */
+export type Verdict = "undecided" | "accepted" | "rejected" | "mixed" | "edited";
+
+/** Why a change is listed and counted but can't be flushed. */
+export type WithheldReason = "excluded" | "secret" | "gitInternal" | "specialFile" | "leavesWorkspace" | "tooLarge";

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Generated from bbox_server/wire by `make docs`; do not edit.
+
+import type {
+  AgentsMessage,
+  ChangeDetail,
+  ChangeParams,
+  ChangesListParams,
+  ChangesPage,
+  DecideParams,
+  DoctorMessage,
+  Done,
+  EditParams,
+  EventMessage,
+  FileContent,
+  FileReadParams,
+  FlushApplyParams,
+  FlushMessage,
+  FlushUndoParams,
+  NoParams,
+  PlanMessage,
+  Reviewed,
+  RunParams,
+  SessionMessage,
+  SessionParams,
+  SessionsListParams,
+  SessionsMessage,
+  StopParams,
+  SubscribeParams,
+  TerminalAckParams,
+  TerminalCloseParams,
+  TerminalData,
+  TerminalEnded,
+  TerminalInputParams,
+  TerminalOpenParams,
+  TerminalOpened,
+  TerminalResizeParams,
+  UnsubscribeParams,
+} from "./messages.js";
+
+export const PROTOCOL_VERSION = 1;
+
+/** Requests: params and result by method. */
+export interface Requests {
+  readonly "bbox/agents/list": { readonly params: NoParams; readonly result: AgentsMessage };
+  readonly "bbox/run": { readonly params: RunParams; readonly result: SessionMessage };
+  readonly "bbox/sessions/list": { readonly params: SessionsListParams; readonly result: SessionsMessage };
+  readonly "bbox/sessions/get": { readonly params: SessionParams; readonly result: SessionMessage };
+  readonly "bbox/sessions/stop": { readonly params: StopParams; readonly result: SessionMessage };
+  readonly "bbox/sessions/discard": { readonly params: SessionParams; readonly result: Done };
+  readonly "bbox/subscribe": { readonly params: SubscribeParams; readonly result: Done };
+  readonly "bbox/unsubscribe": { readonly params: UnsubscribeParams; readonly result: Done };
+  readonly "bbox/terminal/open": { readonly params: TerminalOpenParams; readonly result: TerminalOpened };
+  readonly "bbox/terminal/input": { readonly params: TerminalInputParams; readonly result: Done };
+  readonly "bbox/terminal/resize": { readonly params: TerminalResizeParams; readonly result: Done };
+  readonly "bbox/terminal/ack": { readonly params: TerminalAckParams; readonly result: Done };
+  readonly "bbox/terminal/close": { readonly params: TerminalCloseParams; readonly result: Done };
+  readonly "bbox/changes/list": { readonly params: ChangesListParams; readonly result: ChangesPage };
+  readonly "bbox/changes/get": { readonly params: ChangeParams; readonly result: ChangeDetail };
+  readonly "bbox/file/read": { readonly params: FileReadParams; readonly result: FileContent };
+  readonly "bbox/review/decide": { readonly params: DecideParams; readonly result: Reviewed };
+  readonly "bbox/review/edit": { readonly params: EditParams; readonly result: Reviewed };
+  readonly "bbox/review/undo": { readonly params: SessionParams; readonly result: Reviewed };
+  readonly "bbox/flush/plan": { readonly params: SessionParams; readonly result: PlanMessage };
+  readonly "bbox/flush/apply": { readonly params: FlushApplyParams; readonly result: FlushMessage };
+  readonly "bbox/flush/undo": { readonly params: FlushUndoParams; readonly result: FlushMessage };
+  readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
+}
+
+/** What the server tells unasked. */
+export interface Notifications {
+  readonly "bbox/event": EventMessage;
+  readonly "bbox/terminal/data": TerminalData;
+  readonly "bbox/terminal/ended": TerminalEnded;
+}
