@@ -122,7 +122,6 @@ class Composition:
             agents=lambda: self.agents,
             gateway=self.gateway,
             run_log=self.run_log,
-            review=self.open_review,
             diagnose=self.diagnose,
             logs=DiskSessionLogs(state=self.directories.state),
             desk=UserDesk(environ=self.environ),
@@ -387,6 +386,10 @@ class HostComposition(Composition):
             replay = reader.read(offset, limit)
             return replay.offset, replay.data
 
+        def leave() -> None:
+            place.remove()
+            self.sessions.forget_unborn(self.session)
+
         return HostServices(
             session=self.session,
             version=version(PACKAGE),
@@ -401,7 +404,7 @@ class HostComposition(Composition):
             review=self.open_review,
             review_parts=self.review_parts,
             ending=place.locked,
-            leave=place.remove,
+            leave=leave,
         )
 
     @override
