@@ -2,12 +2,15 @@
 """Connections to the hosts of the sessions that this editor uses."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.gateway import Notice, SessionConnection, SessionGateway
 from bbox_server.domain.session import SessionId
+
+log = logging.getLogger(__name__)
 
 Forward = Callable[[Notice], Awaitable[None]]
 
@@ -64,10 +67,12 @@ class Hosts:
                 opening.set_result(connection)
                 async for notice in connection.notices():
                     await self._forward(notice)
-        except BboxError as error:
+        except Exception as error:  # noqa: BLE001 (one session's defect is not the server's end)
             if not opening.done():
                 opening.set_exception(error)
                 opening.exception()  # looked at, also where nobody waits any more
+            elif not isinstance(error, BboxError):
+                log.warning("lsp.host-lost", extra={"error_type": type(error).__name__})
         finally:
             for session, future in tuple(self._open.items()):
                 if future is opening:

@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,6 +23,7 @@ from bbox_server.wire.lifecycle import PROTOCOL_VERSION, InitializeParams
 from bbox_server.wire.peer import Peer, RpcCode, RpcError
 
 HOST_LOG: Final = "host.log"
+SESSION_ID: Final = re.compile("[0-9a-f]{8}")
 NOTICES_LIMIT: Final = 256
 """Notices that wait for their reader; then the host waits."""
 
@@ -56,7 +58,8 @@ class SocketGateway(SessionGateway):
     @override
     @asynccontextmanager
     async def connect(self, session: SessionId) -> AsyncIterator[SessionConnection]:
-        if not (self.state / "sessions" / session / "record.json").is_file():
+        is_name = SESSION_ID.fullmatch(session) is not None
+        if not is_name or not (self.state / "sessions" / session / "record.json").is_file():
             raise BboxError(
                 ErrorCode.SESSION_UNKNOWN,
                 cause=f"There is no session {session[:32]!r}.",
