@@ -40,12 +40,14 @@ class SocketGateway(SessionGateway):
         state: Where sessions are kept.
         runtime: Where their sockets are.
         environ: What a host is started with: the keys and variables of this process's user.
+        program: Python that is the host; the session and its socket are the arguments.
     """
 
     state: Path
     runtime: Path
     environ: Mapping[str, str] = field(repr=False)
     new_session: Callable[[], SessionId]
+    program: str = _HOST
 
     @override
     @asynccontextmanager
@@ -105,7 +107,7 @@ class SocketGateway(SessionGateway):
         listener = place.listen()
         log = self.state / "sessions" / place.session / HOST_LOG
         log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        words = ("-I", "-c", _HOST, place.session, str(listener.fileno()))
+        words = ("-I", "-c", self.program, place.session, str(listener.fileno()))
         try:
             launch_detached(
                 (sys.executable, *words),
