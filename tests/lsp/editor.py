@@ -72,7 +72,7 @@ class Editor(RawClient):
 
     def until_state(self, session: str, state: str) -> None:
         def is_it(event: Message) -> bool:
-            return event["session"] == session and event["fields"].get("state") == state
+            return (event["session"], event["fields"].get("state")) == (session, state)
 
         self.until("bbox/event", is_it)
 

@@ -39,9 +39,12 @@ from tests.fakes.vm import FakeVmBackend
 ROOT: Final = Path(__file__).parents[2]
 AGENT: Final = "agent"
 CHUNK: Final = 1 << 16
-HOST: Final = f"import sys; sys.path.insert(0, {str(ROOT)!r}); " + (
-    "from tests.lsp.stand_in import host; host()"
-)
+HOST: Final = f"""\
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from tests.lsp.stand_in import host
+host()
+"""
 
 
 def flood(offset: int) -> bytes:
@@ -107,6 +110,7 @@ class StandInServer(Composition):
         return replace(gateway, program=HOST)
 
     @cached_property
+    @override
     def agents(self) -> AgentRegistry:
         """The one agent."""
         return stand_in_agents()

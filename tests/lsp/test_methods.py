@@ -12,9 +12,15 @@ from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 from bbox_server.entrypoints.lsp import names
+from bbox_server.wire.command import COMMANDS
 from bbox_server.wire.lifecycle import PROTOCOL_VERSION
 from bbox_server.wire.method import METHODS, NOTIFICATIONS, Method, Place
 from tests.fakes.gateway import SESSION
+
+
+def command(name: str) -> Method:
+    return next(item for item in COMMANDS if item.name == name)
+
 
 FAILS = {"bbox/flush/undo", "bbox/sessions/stop"}
 
@@ -95,18 +101,19 @@ async def test_notifications_of_a_host_reach_the_editor(client: LanguageClient) 
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "answered"),
+    ("name", "arguments", "answered"),
     [
         ("bbox.run", {"workspaceUri": "file:///w", "agent": "codex"}, "id"),
-        ("bbox.review", {"session": SESSION}, "changes"),
-        ("bbox.apply", {"session": SESSION}, "results"),
+        ("bbox.review", {"session": SESSION}, "undecided"),
+        ("bbox.decide", command("bbox.decide").sent, "changes"),
+        ("bbox.apply", {"session": SESSION, "ask": False}, "flush"),
     ],
 )
 async def test_any_editor_can_use_the_commands(
-    client: LanguageClient, command: str, arguments: dict[str, Any], answered: str
+    client: LanguageClient, name: str, arguments: dict[str, Any], answered: str
 ) -> None:
     answer = await client.workspace_execute_command_async(
-        types.ExecuteCommandParams(command=command, arguments=[arguments])
+        types.ExecuteCommandParams(command=name, arguments=[arguments])
     )
     assert answered in plain(answer)
 

@@ -218,7 +218,7 @@ def test_changes_are_told_while_the_agent_works(server: Editor, workspace: Path)
     server.request("bbox/terminal/input", **view, data=base64_of(b"\n"))
 
     def is_change(event: dict[str, Any]) -> bool:
-        return event["session"] == session and event["kind"] == "changes"
+        return (event["session"], event["kind"]) == (session, "changes")
 
     server.until("bbox/event", is_change)
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]

@@ -53,7 +53,7 @@ def open_envelope(message: JsonObject) -> Envelope:
     known = number if isinstance(number, str | int) else None
     if message.get("jsonrpc") != VERSION:
         raise RefusedError(INVALID_REQUEST, "this is not JSON-RPC 2.0", known)
-    content = {name: message[name] for name in _KNOWN if name in message}
+    content: JsonObject = {name: message[name] for name in _KNOWN if name in message}
     if "method" in message:
         method = _method(message, known)
     elif "result" in message or "error" in message:

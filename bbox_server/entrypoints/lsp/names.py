@@ -47,4 +47,4 @@ LARGE_ANSWERS: Final = frozenset(
 )
 """They carry contents of files, or lines of them."""
 
-COMMANDS: Final = ("bbox.run", "bbox.stop", "bbox.review", "bbox.apply")
+COMMANDS: Final = ("bbox.run", "bbox.stop", "bbox.review", "bbox.decide", "bbox.apply")

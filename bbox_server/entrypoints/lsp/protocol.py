@@ -44,7 +44,7 @@ class BboxProtocol(LanguageServerProtocol):
 
     @override
     @lsp_method(types.SHUTDOWN)
-    def lsp_shutdown(self, *_: Any) -> None:
+    def lsp_shutdown(self, *_: Any) -> None:  # type: ignore[override]  # a generator there
         """Cancel what is under way. pygls's own changes a dictionary while it walks it."""
         current = self.msg_id
         for number, future in tuple(self._request_futures.items()):
@@ -54,7 +54,9 @@ class BboxProtocol(LanguageServerProtocol):
 
     @override
     @lsp_method(types.WORKSPACE_EXECUTE_COMMAND)
-    async def lsp_workspace__execute_command(self, params: types.ExecuteCommandParams) -> Any:
+    async def lsp_workspace__execute_command(  # type: ignore[override]  # a generator there
+        self, params: types.ExecuteCommandParams
+    ) -> Any:
         """Call the command with all that the client sent. pygls's own can't be cancelled."""
         command = self.fm.commands.get(params.command)
         if command is None:

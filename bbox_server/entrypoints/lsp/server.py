@@ -3,6 +3,7 @@
 
 import asyncio
 import logging
+from functools import cached_property
 from typing import Any, Final
 
 from lsprotocol import types
@@ -11,6 +12,7 @@ from pygls.lsp.server import LanguageServer
 from typing_extensions import override
 
 from bbox_server.domain.gateway import Notice
+from bbox_server.entrypoints.lsp.client import Client
 from bbox_server.entrypoints.lsp.envelope import (
     INVALID_PARAMS,
     PARSE_ERROR,
@@ -28,6 +30,7 @@ from bbox_server.entrypoints.lsp.names import (
     LARGE_ANSWERS,
     RUN,
 )
+from bbox_server.entrypoints.lsp.owned_tasks import OwnedTasks
 from bbox_server.entrypoints.lsp.protocol import BboxProtocol, plain_converter
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.entrypoints.lsp.transport import StreamsWriter, next_body
@@ -60,6 +63,7 @@ class BboxServer(LanguageServer):
             self._offer(method)
         for command in COMMANDS:
             self._offer_command(command)
+        self._offer_review()
 
     @override
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -70,15 +74,17 @@ class BboxServer(LanguageServer):
         """Answer until the client leaves; returns the process's exit code (LSP 3.17, exit)."""
         self._stream = StreamsWriter(writer)
         self.protocol.set_writer(self._stream)
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as group:
 
             async def forward(notice: Notice) -> None:
                 await self._stream.drain()
                 self.protocol.notify(notice.method, dict(notice.params))
 
-            self._hosts = Hosts(self._services.gateway, tasks, forward)
+            self._tasks = OwnedTasks(group)
+            self._client = Client(self.protocol, self._stream)
+            self._hosts = Hosts(self._services.gateway, self._tasks, forward)
             await self._read(reader)
-            self._hosts.close()
+            self._tasks.close()
         self._stream.close()
         return 0 if self.protocol.gate.is_shut_down else 1
 
@@ -123,7 +129,7 @@ class BboxServer(LanguageServer):
         async def answer(params: Any) -> JsonObject:  # noqa: ANN401 (JSON, checked by the handler)
             if method in LARGE_ANSWERS:
                 await self._take_turn()
-            return await answered(self._handlers().request(method, params), request_failed)
+            return await answered(self._commands.handlers.request(method, params), request_failed)
 
         self.feature(method)(answer)
 
@@ -138,12 +144,28 @@ class BboxServer(LanguageServer):
     def _offer_command(self, name: str) -> None:
         async def run(params: types.ExecuteCommandParams) -> JsonObject:
             first = params.arguments[0] if params.arguments else {}
-            return await answered(self._handlers().command(name, first), shown_failure)
+            work = self._commands.execute(name, first, params.work_done_token)
+            return await answered(work, shown_failure)
 
         self.command(name)(run)
 
-    def _handlers(self) -> Any:  # noqa: ANN401 (its module is imported late)
+    def _offer_review(self) -> None:
+        kinds = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+
+        async def actions(params: types.CodeActionParams) -> Any:  # noqa: ANN401 (one of two lists)
+            return self._commands.actions(params)
+
+        def cancel(params: types.WorkDoneProgressCancelParams) -> None:
+            self._client.cancelled(params.token)
+
+        self.feature(types.TEXT_DOCUMENT_CODE_ACTION, kinds)(actions)
+        self.feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)(cancel)
+
+    @cached_property
+    def _commands(self) -> Any:  # noqa: ANN401 (its modules are imported late)
         # pydantic and the messages: not needed to answer `initialize`.
+        from bbox_server.entrypoints.lsp.commands import Commands
         from bbox_server.entrypoints.lsp.handlers import Handlers
 
-        return Handlers(self._services, self._hosts)
+        handlers = Handlers(self._services, self._hosts)
+        return Commands(self._services, handlers, self._client, self._tasks)

@@ -21,6 +21,7 @@ import type {
   PlanMessage,
   Reviewed,
   RunParams,
+  SessionLost,
   SessionMessage,
   SessionParams,
   SessionsListParams,
@@ -71,5 +72,6 @@ export interface Requests {
 export interface Notifications {
   readonly "bbox/event": EventMessage;
   readonly "bbox/terminal/data": TerminalData;
+  readonly "bbox/session/lost": SessionLost;
   readonly "bbox/terminal/ended": TerminalEnded;
 }
