@@ -105,3 +105,11 @@ def editor(home: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iter
 
 def base64_of(data: bytes) -> str:
     return base64.b64encode(data).decode()
+
+
+def host_of(session: str) -> int:
+    """The process that has the session among its arguments (proc(5), cmdline)."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        if session.encode() in path.read_bytes().split(b"\0"):
+            return int(path.parent.name)
+    raise AssertionError(session)

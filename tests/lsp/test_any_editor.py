@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From run to apply in an editor that knows LSP 3.17 and nothing of bbox/*."""
 
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from bbox_server.entrypoints.lsp.names import COMMANDS
 from bbox_server.wire import command
-from tests.lsp.editor import Editor, Message, editor
+from tests.lsp.editor import Editor, Message, editor, host_of
 from tests.lsp.raw_client import INITIALIZE
 from tests.lsp.stand_in import AGENT
 
@@ -235,6 +237,18 @@ def test_bad_arguments_are_named(
     error = client.ask("workspace/executeCommand", params)["error"]
     assert error["code"] == -32602
     assert [field for field in named if field not in error["message"]] == []
+
+
+def test_a_host_that_was_killed_is_told_and_the_review_goes_on(
+    open_editor: Open, workspace: Path
+) -> None:
+    client = open_editor(**CAPABLE)
+    session = run(client, "write b.txt c\n", "wait", "wait")["id"]
+    client.until("$/progress", lambda step: step["value"].get("message") == "MicroVM is up")
+    os.kill(host_of(session), signal.SIGKILL)
+    assert "was killed" in client.until(FINISHED)["message"]
+    assert client.command("bbox.review")["undecided"] == 1
+    assert len(problems(client, workspace / "b.txt")) == 1
 
 
 def test_a_failed_run_is_told(open_editor: Open, workspace: Path) -> None:

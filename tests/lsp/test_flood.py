@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from tests.lsp.editor import Editor, Message, base64_of, editor
+from tests.lsp.editor import Editor, Message, base64_of, editor, host_of
 from tests.lsp.raw_client import resident_kib
 from tests.lsp.stand_in import AGENT, CHUNK, flood
 
@@ -104,11 +104,3 @@ def play(client: Editor, view: Message, panel: Panel) -> tuple[list[float], dict
             first = first or now
             growth = {name: max(kib, now[name] - first[name]) for name, kib in growth.items()}
     return latencies, growth
-
-
-def host_of(session: str) -> int:
-    """The process that has the session among its arguments (proc(5), cmdline)."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        if session.encode() in path.read_bytes().split(b"\0"):
-            return int(path.parent.name)
-    raise AssertionError(session)

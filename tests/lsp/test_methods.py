@@ -17,6 +17,8 @@ from bbox_server.wire.lifecycle import PROTOCOL_VERSION
 from bbox_server.wire.method import METHODS, NOTIFICATIONS, Method, Place
 from tests.fakes.gateway import SESSION
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 
 def command(name: str) -> Method:
     return next(item for item in COMMANDS if item.name == name)
@@ -28,7 +30,8 @@ FAILS = {"bbox/flush/undo", "bbox/sessions/stop"}
 @pytest_lsp.fixture(
     config=ClientServerConfig(
         server_command=[sys.executable, "-m", "tests.lsp.fake_server", "--stdio"]
-    )
+    ),
+    scope="module",
 )
 async def client(lsp_client: LanguageClient) -> Any:
     await lsp_client.initialize_session(
@@ -118,7 +121,7 @@ async def test_any_editor_can_use_the_commands(
     assert answered in plain(answer)
 
 
-def test_the_names_are_those_of_the_table() -> None:
+async def test_the_names_are_those_of_the_table() -> None:
     hosted = [m.name for m in METHODS if m.place is Place.HOST and m.name != names.RUN]
     assert sorted(names.HOST_METHODS) == sorted(hosted)
     assert sorted(names.CALLER_METHODS) == sorted(

@@ -6,7 +6,9 @@ Only the guest is a stand-in (tests/lsp/stand_in.py).
 
 import ast
 import base64
+import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from bbox_server.wire.method import METHODS
-from tests.lsp.editor import Editor, base64_of, editor
+from tests.lsp.editor import Editor, base64_of, editor, host_of
 from tests.lsp.stand_in import AGENT
 
 BEFORE = "".join(f"line {number}\n" for number in range(1, 31))
@@ -223,6 +225,17 @@ def test_changes_are_told_while_the_agent_works(server: Editor, workspace: Path)
     server.until("bbox/event", is_change)
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]
     server.request("bbox/sessions/stop", session=session, mode="now")
+
+
+def test_an_editor_is_told_of_a_host_that_was_killed_and_goes_on_with_the_next(
+    server: Editor, workspace: Path
+) -> None:
+    session = run(server, workspace, "write b.txt c\n", "wait")
+    server.until_state(session, "running")
+    os.kill(host_of(session), signal.SIGKILL)
+    server.until("bbox/session/lost", lambda lost: lost["session"] == session)
+    assert [item["path"] for item in changes(server, session)] == ["b.txt"]
+    assert server.request("bbox/sessions/get", session=session)["state"] == "reviewing"
 
 
 def test_every_method_of_the_table_is_asked_here() -> None:

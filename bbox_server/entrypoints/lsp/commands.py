@@ -179,6 +179,7 @@ class Commands:
             reviews=self._reviews,
             client=self._client,
             record=lambda: self._find(session),
+            forget=self.handlers.hosts.forget,
             progress=progress,
         )
 

@@ -10,7 +10,7 @@ from lsprotocol import types
 
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.gateway import Notice, SessionGateway
-from bbox_server.domain.session import ENDED, EventKind, SessionRecord, SessionState
+from bbox_server.domain.session import ENDED, EventKind, SessionId, SessionRecord, SessionState
 from bbox_server.entrypoints.lsp.client import Client, Progress
 from bbox_server.entrypoints.lsp.hunk_diagnostics import readable
 from bbox_server.entrypoints.lsp.reviews import Reviews
@@ -30,6 +30,7 @@ class Following:
 
     Attributes:
         record: The session as it is on disk now.
+        forget: Told when the session's host is gone.
         progress: Of its run; None for one that was found.
     """
 
@@ -37,6 +38,7 @@ class Following:
     reviews: Reviews
     client: Client
     record: Callable[[], SessionRecord]
+    forget: Callable[[SessionId], None]
     progress: Progress | None
     _is_stale: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -57,6 +59,7 @@ class Following:
             async for notice in connection.notices():
                 if await self._take(notice):
                     return
+        self.forget(session)
         text = "The session's host was killed. What the agent wrote is kept: bbox.review goes on."
         await self._end(types.MessageType.Warning, text)
 

@@ -21,7 +21,7 @@ class Handlers:
 
     def __init__(self, services: LspServices, hosts: Hosts) -> None:
         self._services = services
-        self._hosts = hosts
+        self.hosts = hosts
 
     async def request(self, method: str, params: object) -> JsonObject:
         """Any method of the table. Raises: RpcError, BboxError."""
@@ -39,9 +39,9 @@ class Handlers:
                 assert isinstance(message, SessionParams)  # noqa: S101 (the table says so)
                 return session_message(self._record(message.session)).to_object()
             case "bbox/run":
-                return await (await self._hosts.new()).request(method, sent)
+                return await (await self.hosts.new()).request(method, sent)
             case _:
-                connection = await self._hosts.to(SessionId(str(sent.get("session"))))
+                connection = await self.hosts.to(SessionId(str(sent.get("session"))))
                 return await connection.request(method, sent)
 
     async def _agents(self) -> AgentsMessage:

@@ -43,6 +43,10 @@ class Hosts:
         self._open[connection.session] = opening
         return connection
 
+    def forget(self, session: SessionId) -> None:
+        """A session's host is gone: who asks next gets another one."""
+        self._open.pop(session, None)
+
     def _follow(
         self,
         context: AbstractAsyncContextManager[SessionConnection],
@@ -60,6 +64,7 @@ class Hosts:
                 opening.set_result(connection)
                 async for notice in connection.notices():
                     await self._forward(notice)
+                self.forget(connection.session)
                 lost = {"session": connection.session}
                 await self._forward(Notice(method="bbox/session/lost", params=lost))
         except Exception as error:  # noqa: BLE001 (one session's defect is not the server's end)
