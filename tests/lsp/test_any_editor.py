@@ -243,7 +243,8 @@ def test_a_host_that_was_killed_is_told_and_the_review_goes_on(
     open_editor: Open, workspace: Path
 ) -> None:
     client = open_editor(**CAPABLE)
-    session = run(client, "write b.txt c\n", "wait", "wait")["id"]
+    steps = ["write b.txt c\n", "wait"]
+    session = client.command("bbox.run", {"agent": AGENT, "args": steps, "terminal": SIZE})["id"]
     client.until("$/progress", lambda step: step["value"].get("message") == "MicroVM is up")
     os.kill(host_of(session), signal.SIGKILL)
     assert "was killed" in client.until(FINISHED)["message"]
