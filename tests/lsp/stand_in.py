@@ -2,7 +2,8 @@
 """`python -m tests.lsp.stand_in --stdio`: the language server and session hosts, without a microVM.
 
 Both are real processes with real files; only the guest is a stand-in. Its one program takes its
-arguments as steps: `say TEXT`, `write PATH TEXT`, `flood MIB`, `wait` (for a line of input).
+arguments as steps: `say TEXT`, `write PATH TEXT`, `flood MIB`, `wait` (for input), `echo` (until
+input ends).
 """
 
 import logging
@@ -94,6 +95,9 @@ class StandInHost(HostComposition):
             elif name == "flood":
                 for offset in range(0, int(rest) << 20, CHUNK):
                     await process.output.put(flood(offset))
+            elif name == "echo":
+                while data := await process.input.get():
+                    await process.output.put(data)
             else:
                 await process.input.get()
         return ExitStatus(code=0)
