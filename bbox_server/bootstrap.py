@@ -26,6 +26,7 @@ from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.clock import IdSource
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
+from bbox_server.domain.login import HostLogins, LoginStore
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
@@ -120,6 +121,7 @@ class Composition:
             sessions=self.sessions,
             find=FindSession(sessions=self.sessions),
             agents=lambda: self.agents,
+            logins=lambda: self.logins,
             gateway=self.gateway,
             run_log=self.run_log,
             review=self.open_review,
@@ -148,6 +150,20 @@ class Composition:
             runtime=self.directories.runtime,
             keep_runtime=self._keeps_data,
         )
+
+    @cached_property
+    def logins(self) -> LoginStore:
+        """Agents' saved logins."""
+        from bbox_server.infra.credential.logins import DiskLoginStore
+
+        return DiskLoginStore(config=self.directories.config)
+
+    @property
+    def host_logins(self) -> HostLogins:
+        """What the user is logged in to on this machine."""
+        from bbox_server.infra.credential.logins import HomeLogins
+
+        return HomeLogins(home=Path(self.environ.get("HOME") or "/"))
 
     @cached_property
     def agents(self) -> AgentRegistry:
@@ -199,6 +215,7 @@ class Composition:
 
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         """The run, for one terminal."""
+        from bbox_server.application.carry_login import CarryLogin
         from bbox_server.application.prepare_run import PrepareRun
         from bbox_server.application.run_sandbox import RunSandbox
         from bbox_server.infra.credential.proxy import ProcessCredentialProxy
@@ -209,6 +226,9 @@ class Composition:
 
         proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
         clock = SystemClock()
+        logins = CarryLogin(
+            store=self.logins, host=self.host_logins, clock=clock, progress=progress
+        )
         return RunAgent(
             sessions=self.sessions,
             files=SessionFiles(
@@ -225,6 +245,7 @@ class Composition:
                 proxy=proxy,
                 progress=progress,
                 trusted_certificates=trusted_certificates(self.environ),
+                logins=logins,
             ),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),
@@ -234,6 +255,7 @@ class Composition:
                 clock=clock,
                 progress=progress,
                 terminal=terminal,
+                logins=logins,
             ),
             terminal=terminal,
             progress=progress,

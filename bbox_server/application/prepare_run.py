@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.application.guest_environment import guest_environment, own_variables
 from bbox_server.domain.agent import (
     Access,
@@ -33,6 +34,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
 from bbox_server.domain.launch import GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -72,6 +74,7 @@ class PrepareRun:
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
+    logins: CarryLogin
 
     def name(self, request: RunRequest) -> str:
         """What to call the run. Raises: agent.unknown, agent.invalid-name."""
@@ -90,7 +93,8 @@ class PrepareRun:
         """
         self.progress.started(Phase.PREPARE, "Preparing")
         agent = self.agents.get(request.agent) if request.agent is not None else None
-        served = _served(agent, request.environ)
+        login = self.logins.load(agent, request.login)
+        served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
@@ -108,6 +112,8 @@ class PrepareRun:
                     path=PurePosixPath(".gitconfig"),
                     content=guest_config(found.identity).encode(),
                 ),
+                *login_files(login),
+                # Last: where both write a file, ours counts.
                 *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
             ),
             root=found.root,
@@ -116,6 +122,7 @@ class PrepareRun:
             policy=_policy(request, agent, served, found.package_rules),
             credentials=_proxy_spec(served, placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            login=login,
         )
         self._tell(launch, agent, served)
         self.progress.finished(Phase.PREPARE, "Prepared")
@@ -131,6 +138,9 @@ class PrepareRun:
         providers = ", ".join(one.route.provider for one in served)
         keys = f"; the key for {providers} stays on this host" if served else ""
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
+        if launch.login is not None and launch.login.files:
+            names = ", ".join(str(file.path) for file in launch.login.files)
+            self.progress.noted(f"Saved login carried into the guest: {names}")
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -171,7 +181,14 @@ class PrepareRun:
         return snapshot
 
 
-def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRoute, ...]:
+def _has_login(login: CarriedLogin | None, request: RunRequest) -> bool:
+    """Whether the agent can do without a key: it is logged in, or will be."""
+    return request.login.inside or bool(login and login.files)
+
+
+def _served(
+    agent: Agent | None, environ: Mapping[str, str], *, has_login: bool
+) -> tuple[ServedRoute, ...]:
     """The agent's providers whose keys are here; one at least, or it could do nothing."""
     if agent is None:
         return ()
@@ -185,7 +202,7 @@ def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRout
             if error.code is not ErrorCode.CREDENTIAL_MISSING:
                 raise
             missing.append(error)
-    if missing and not found:
+    if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
 

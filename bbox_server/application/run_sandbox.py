@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy, RunningProxy
@@ -60,6 +61,7 @@ class RunSandbox:
     clock: Clock
     progress: ProgressObserver
     terminal: UserTerminal
+    logins: CarryLogin
 
     async def __call__(
         self,
@@ -99,6 +101,7 @@ class RunSandbox:
             status = _explained(await self._run(shell, launch, attach), vm)
             journal.ended(status)
             self.progress.finished(Phase.TERMINAL, "Agent has ended")
+            await self.logins.save(shell, launch.login, launch.files)
         return status
 
     @asynccontextmanager

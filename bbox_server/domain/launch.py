@@ -8,6 +8,7 @@ from typing import Final
 from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.snapshot import Snapshot
 from bbox_server.domain.vm import VmResources
 from bbox_server.domain.workspace import HostPath
@@ -37,6 +38,7 @@ class Launch:
         argv: The agent's whole command.
         env: Its environment, over the image's.
         credentials: The provider's proxy; None where the agent needs none.
+        login: The agent's own login; None where none is kept.
     """
 
     argv: tuple[str, ...]
@@ -49,3 +51,4 @@ class Launch:
     policy: EgressPolicy
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
+    login: CarriedLogin | None = None

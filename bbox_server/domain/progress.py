@@ -13,6 +13,7 @@ class Phase(StrEnum):
     SNAPSHOT = "bbox.CreateSnapshot"
     START_VM = "bbox.StartVM"
     TERMINAL = "bbox.Terminal"
+    SAVE_LOGIN = "bbox.SaveCredentials"
     STOP = "bbox.Stop"
     DIFF = "bbox.Diff"
     REVIEW = "bbox.Review"

@@ -19,6 +19,21 @@ class ResourceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginOptions:
+    """What to do with the agent's own login (compat CLI-19).
+
+    Attributes:
+        save: Keep it between runs.
+        seed: Take the host's own login over, where it is newer.
+        inside: The user logs in inside: no key of a provider is needed.
+    """
+
+    save: bool = True
+    seed: bool = False
+    inside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """One run.
 
@@ -43,3 +58,4 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    login: LoginOptions = field(default_factory=LoginOptions)

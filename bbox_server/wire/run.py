@@ -64,6 +64,9 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
+    save_login: bool = True
+    seed_login: bool = False
+    log_in: bool = False
 
 
 class RunParams(Message):

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
@@ -29,6 +30,7 @@ from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.egress import FakeNetworkRelay
 from tests.fakes.image import FakeImageStore
+from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
 from tests.fakes.overlay import MemoryOverlay, tree
 from tests.fakes.session import (
     FakeClock,
@@ -85,6 +87,8 @@ class House:
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
     certificates: bytes = b""
+    logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
+    host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def run(self, request: RunRequest) -> RunOutcome:
         self.store.root = str(self.root)
@@ -100,6 +104,9 @@ class House:
 
     def _use_case(self) -> RunAgent:
         clock = FakeClock()
+        logins = CarryLogin(
+            store=self.logins, host=self.host_logins, clock=clock, progress=self.progress
+        )
         return RunAgent(
             sessions=self.store,
             files=SessionFiles(
@@ -118,6 +125,7 @@ class House:
                 proxy=self.proxy,
                 progress=self.progress,
                 trusted_certificates=self.certificates,
+                logins=logins,
             ),
             sandbox=RunSandbox(
                 relay=self.relay,
@@ -127,6 +135,7 @@ class House:
                 clock=clock,
                 progress=self.progress,
                 terminal=self.terminal,
+                logins=logins,
             ),
             terminal=self.terminal,
             progress=self.progress,

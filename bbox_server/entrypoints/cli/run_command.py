@@ -17,6 +17,7 @@ from bbox_server.domain.review import Review
 from bbox_server.domain.session import ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
+from bbox_server.entrypoints.cli.auth_command import check_login_options
 from bbox_server.entrypoints.cli.changes_view import summary_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
@@ -151,6 +152,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
+    check_login_options(values)
     env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
@@ -169,6 +171,9 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
+            save_login=values.save_login,
+            seed_login=values.seed_login,
+            log_in=values.log_in,
         ),
         terminal=size_message(terminal.size()),
     )

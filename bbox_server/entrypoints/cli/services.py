@@ -11,6 +11,7 @@ from bbox_server.application.open_review import OpenReview
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
+from bbox_server.domain.login import LoginStore
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
 from bbox_server.domain.workspace import HostPath
@@ -53,6 +54,7 @@ class Services:
     sessions: SessionStore
     find: FindSession
     agents: Callable[[], AgentRegistry]
+    logins: Callable[[], LoginStore]
     gateway: Callable[[], SessionGateway]
     run_log: Callable[[], RunLog]
     review: Callable[[], OpenReview]

@@ -314,6 +314,9 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly saveLogin?: boolean;
+  readonly seedLogin?: boolean;
+  readonly logIn?: boolean;
 }
 
 /**
