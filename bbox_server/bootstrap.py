@@ -18,6 +18,7 @@ from typing import Final
 from typing_extensions import override
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
@@ -39,7 +40,7 @@ from bbox_server.domain.snapshot import Overlay, Snapshots
 from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
 from bbox_server.domain.vm import VmBackend
 from bbox_server.domain.workspace import HostPath, below
-from bbox_server.entrypoints.cli.services import RunLog, Services
+from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.entrypoints.session_host.services import HostServices
 from bbox_server.infra.clock.system import GivenIds, RandomIds, SystemClock
@@ -123,7 +124,6 @@ class Composition:
             agents=lambda: self.agents,
             logins=lambda: self.logins,
             gateway=self.gateway,
-            run_log=self.run_log,
             review=self.open_review,
             diagnose=self.diagnose,
             logs=DiskSessionLogs(state=self.directories.state),
@@ -261,6 +261,7 @@ class Composition:
             progress=progress,
             clock=clock,
             ids=self.ids,
+            trace=self.trace,
             prune=PruneSessions(
                 sessions=self.sessions,
                 snapshots=self.snapshots,
@@ -274,15 +275,26 @@ class Composition:
         """Where new sessions get their names."""
         return RandomIds()
 
-    def run_log(self) -> RunLog:
-        """Timings and the trace of one run."""
-        from bbox_server.infra.tracing.spans import SpanRecorder
+    @property
+    def trace(self) -> ExportTrace:
+        """Sessions' traces."""
+        from bbox_server.infra.sessions.logs import DiskSessionLogs
+        from bbox_server.infra.tracing.spans import OtlpFiles
 
-        return SpanRecorder(clock=SystemClock(), state=self.directories.state)
+        state = self.directories.state
+        return ExportTrace(
+            events=DiskSessionLogs(state=state).events,
+            files=OtlpFiles(state=state, version=version(PACKAGE)),
+        )
 
     def open_review(self) -> OpenReview:
         """Sessions' reviews."""
-        return OpenReview(sessions=self.sessions, snapshots=self.snapshots, parts=self.review_parts)
+        return OpenReview(
+            sessions=self.sessions,
+            snapshots=self.snapshots,
+            parts=self.review_parts,
+            clock=SystemClock(),
+        )
 
     def review_parts(self, record: SessionRecord, directories: SessionDirectories) -> ReviewParts:
         """The use cases of one session's review."""
@@ -316,6 +328,7 @@ class Composition:
             undo=UndoFlush(flusher=flusher, reviews=reviews),
             recover=RecoverFlush(flusher=flusher),
             observer=self.observe(directories, record.id),
+            retrace=lambda: self.trace.again(record),
         )
 
     def overlay(self, directories: SessionDirectories, generation: HostPath) -> Overlay:

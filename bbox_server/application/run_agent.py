@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_sandbox import RunSandbox
@@ -64,6 +65,7 @@ class RunAgent:
     progress: ProgressObserver
     clock: Clock
     ids: IdSource
+    trace: ExportTrace
     prune: PruneSessions
 
     async def __call__(self, request: RunRequest) -> RunOutcome:
@@ -89,6 +91,8 @@ class RunAgent:
             except asyncio.CancelledError:
                 self._leave(journal)
                 raise
+            finally:
+                self._export(request, journal)
 
     async def _run(
         self, request: RunRequest, directories: SessionDirectories, journal: SessionJournal
@@ -125,6 +129,10 @@ class RunAgent:
             image=request.image,
             created_at=self.clock.now(),
         )
+
+    def _export(self, request: RunRequest, journal: SessionJournal) -> None:
+        if request.trace and (cause := self.trace(journal.record)):
+            self.progress.warned(f"There is no trace: {cause}")
 
     def _leave(self, journal: SessionJournal) -> None:
         """End a run that was cut short: to review if the guest ever ran, else failed."""

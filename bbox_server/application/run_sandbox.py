@@ -83,6 +83,8 @@ class RunSandbox:
                 raise
             journal.enter(SessionState.STOPPING)
             await self._stop(vm)
+            self.progress.started(Phase.CLEANUP, "Cleaning up…")
+        self.progress.finished(Phase.CLEANUP, "Cleaned up")
         return status
 
     async def _log_in(
@@ -93,7 +95,10 @@ class RunSandbox:
         journal: SessionJournal,
         attach: AttachTerminal,
     ) -> ExitStatus:
+        self.progress.started(Phase.SSH_WAIT, "Logging in")
         async with self.shells.connect(await vm.open_shell_channel(), identity) as shell:
+            self.progress.finished(Phase.SSH_WAIT, "Logged in")
+            self.progress.finished(Phase.MICROVM, "The microVM answers")
             await self._write_files(shell, launch)
             self.progress.finished(Phase.START_VM, "MicroVM is up")
             journal.enter(SessionState.RUNNING)
@@ -137,6 +142,8 @@ class RunSandbox:
             )
             watch = watching.create_task(self._watch_relay(relay, journal))
             stack.callback(watch.cancel)
+            self.progress.started(Phase.MICROVM, "Running the microVM")
+            self.progress.started(Phase.BOOT, "Booting")
             vm = await stack.enter_async_context(
                 self.backend.start(
                     VmSpec(
@@ -151,6 +158,7 @@ class RunSandbox:
                     )
                 )
             )
+            self.progress.finished(Phase.BOOT, "Booted")
             yield vm, identity
 
     async def _watch_proxy(self, proxy: RunningProxy, journal: SessionJournal) -> None:

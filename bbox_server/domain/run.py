@@ -45,6 +45,7 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        trace: Write the session's trace, and keep it up to date.
     """
 
     agent: str | None
@@ -59,3 +60,4 @@ class RunRequest:
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
     login: LoginOptions = field(default_factory=LoginOptions)
+    trace: bool = False

@@ -67,6 +67,7 @@ class RunOptions(Message):
     save_login: bool = True
     seed_login: bool = False
     log_in: bool = False
+    trace: bool = False
 
 
 class RunParams(Message):

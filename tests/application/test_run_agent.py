@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
@@ -21,7 +22,7 @@ from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import EventKind, ExitStatus, SessionState
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.vm import VmEnd
@@ -41,6 +42,7 @@ from tests.fakes.session import (
 )
 from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
+from tests.fakes.trace import MemoryTraceFiles
 from tests.fakes.vm import FakeVmBackend
 
 KEY = "sk-real-key-of-the-host"
@@ -88,6 +90,7 @@ class House:
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
     certificates: bytes = b""
     logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
+    traces: MemoryTraceFiles = field(default_factory=MemoryTraceFiles)
     host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def run(self, request: RunRequest) -> RunOutcome:
@@ -141,6 +144,7 @@ class House:
             progress=self.progress,
             clock=clock,
             ids=FakeIds(),
+            trace=ExportTrace(events=lambda _: (), files=self.traces),
             prune=PruneSessions(sessions=self.store, snapshots=self.snapshots, clock=clock),
         )
 
@@ -345,6 +349,37 @@ async def test_every_phase_that_starts_is_finished(house: House) -> None:
     finished = [phase for what, phase in house.progress.phases if what == "finished"]
     assert set(started) == set(finished)
     assert Phase.START_VM in started
+
+
+async def test_a_trace_is_written_when_it_is_asked_for_and_never_fails_the_run(
+    house: House,
+) -> None:
+    await house.run(a_request())
+    assert house.traces.written == {}
+    await house.run(a_request(trace=True))
+    assert len(house.traces.written) == 1
+    house.traces.is_full = True
+    assert (await house.run(a_request(trace=True))).exit == ExitStatus(code=3)
+    assert house.progress.warnings[-1] == "There is no trace: There is no room."
+
+
+async def test_a_saved_login_takes_the_place_of_a_key(house: House) -> None:
+    auth = PurePosixPath(".agent/auth.json")
+    agent = replace(_with_provider(house.agents.agents[0]), credential_paths=(auth,))
+    house.agents.agents[0] = agent
+    house.logins.saved = {"agent": {auth: b"sekrit"}}
+    await house.run(a_request(environ={}))
+    assert house.shells.shells[0].files["/home/sandbox/.agent/auth.json"] == (b"sekrit", 0o600)
+    note = "Saved login carried into the guest: .agent/auth.json"
+    assert note in house.progress.notes
+    assert "sekrit" not in repr((house.progress, house.observer.events))
+
+
+async def test_who_wants_to_log_in_inside_needs_no_key(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    await house.run(a_request(environ={}, login=LoginOptions(inside=True)))
+    assert house.relay.running[0].spec.policy.knows("api.openai.com")
+    assert house.proxy.running == []
 
 
 def _with_provider(agent: Agent) -> Agent:

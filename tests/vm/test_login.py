@@ -15,11 +15,11 @@ pytestmark = [pytest.mark.vm, pytest.mark.timeout(300)]
 FIRST: Final = r"""
 mkdir -p ~/.codex/sessions && cd ~
 printf '{"token": "first"}' >.codex/auth.json
-echo history >.codex/sessions/1.jsonl; echo rc >.bashrc; ln -s /etc/passwd .codex/link
+echo history >.codex/sessions/1.jsonl; echo rc >.other; ln -s /etc/passwd .codex/link
 """
 SECOND: Final = r"""
 cd ~; cat .codex/auth.json; echo; stat -c '%a %u' .codex/auth.json
-ls -A .codex; [ ! -e .bashrc ] || cat .bashrc
+ls -A .codex; [ ! -e .other ] || cat .other
 rm .codex/auth.json; ln -s /etc/passwd .codex/auth.json
 """
 

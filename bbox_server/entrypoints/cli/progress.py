@@ -11,7 +11,17 @@ from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.entrypoints.cli.style import Style
 
 ERASE_LINE: Final = "\r\x1b[2K"
-QUIET: Final = frozenset({Phase.PREPARE, Phase.TERMINAL, Phase.REVIEW})
+QUIET: Final = frozenset(
+    {
+        Phase.PREPARE,
+        Phase.MICROVM,
+        Phase.BOOT,
+        Phase.SSH_WAIT,
+        Phase.TERMINAL,
+        Phase.REVIEW,
+        Phase.CLEANUP,
+    }
+)
 
 
 class ProgressLines(ProgressObserver):

@@ -16,6 +16,7 @@ from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.review import Review
 from bbox_server.domain.session import ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
+from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.auth_command import check_login_options
 from bbox_server.entrypoints.cli.changes_view import summary_lines
@@ -48,13 +49,10 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
-    log = services.run_log()
     lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
     async with services.gateway().start() as connection:
         await ask(connection, "bbox/run", params, SessionMessage)
-        attached = AttachedTerminal(
-            connection=connection, terminal=terminal, progress=FanOut(observers=(lines, log))
-        )
+        attached = AttachedTerminal(connection=connection, terminal=terminal, progress=lines)
         ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
@@ -62,9 +60,10 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
         outcome = await _outcome(ended, review)
         code = await _end(ended, values, services, console, review)
     if values.timings:
-        console.note("\n".join(("Timing summary:", *log.timings())))
-    if values.trace:
-        console.note(f"Trace output: {log.export(connection.session)}")
+        spans = spans_of(services.logs.events(connection.session))
+        console.note("\n".join(("Timing summary:", *timing_lines(spans))))
+    if params.options.trace:
+        console.note(f"Trace output: {services.logs.trace(connection.session)}")
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
@@ -174,6 +173,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             save_login=values.save_login,
             seed_login=values.seed_login,
             log_in=values.log_in,
+            trace=values.trace or services.environ.get("BBOX_TRACE") == "1",
         ),
         terminal=size_message(terminal.size()),
     )

@@ -12,21 +12,8 @@ from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.login import LoginStore
-from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
 from bbox_server.domain.workspace import HostPath
-
-
-class RunLog(ProgressObserver, Protocol):
-    """Progress that remembers what it saw."""
-
-    def timings(self) -> tuple[str, ...]:
-        """One line a phase."""
-        ...
-
-    def export(self, session: SessionId) -> HostPath:
-        """Write the session's trace; returns where it is."""
-        ...
 
 
 class SessionLogs(Protocol):
@@ -38,6 +25,10 @@ class SessionLogs(Protocol):
 
     def console(self, session: SessionId) -> str:
         """The guest's console, escaped."""
+        ...
+
+    def trace(self, session: SessionId) -> HostPath:
+        """Where its trace is, if it has one."""
         ...
 
 
@@ -56,7 +47,6 @@ class Services:
     agents: Callable[[], AgentRegistry]
     logins: Callable[[], LoginStore]
     gateway: Callable[[], SessionGateway]
-    run_log: Callable[[], RunLog]
     review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]
     logs: SessionLogs

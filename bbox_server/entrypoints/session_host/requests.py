@@ -40,6 +40,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
+        trace=options.trace,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
     )
 

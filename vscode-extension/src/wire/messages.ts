@@ -317,6 +317,7 @@ export interface RunOptions {
   readonly saveLogin?: boolean;
   readonly seedLogin?: boolean;
   readonly logIn?: boolean;
+  readonly trace?: boolean;
 }
 
 /**
