@@ -26,6 +26,7 @@ COMMANDS: Final = (
     "doctor",
     "help",
 )
+PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
 EGRESS_PROFILES: Final = ("permissive", "standard", "locked")
 
 EPILOG: Final = """\
@@ -121,6 +122,11 @@ def _run_parser(prog: str) -> Parser:
     _add_policy_options(parser)
     _add_login_options(parser)
     _add_review_options(parser)
+    parser.add_argument(
+        "--progress",
+        choices=PROGRESS_MODES,
+        help="how to show it (default: a spinner on a terminal, simple lines elsewhere)",
+    )
     parser.add_argument("--timings", action="store_true", help="show how long each phase took")
     parser.add_argument(
         "--trace", action="store_true", help="write trace.json (OpenTelemetry) beside the logs"

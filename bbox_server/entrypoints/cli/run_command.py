@@ -24,7 +24,7 @@ from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
-from bbox_server.entrypoints.cli.progress import ProgressLines
+from bbox_server.entrypoints.cli.progress import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
@@ -49,11 +49,11 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
-    lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
     async with services.gateway().start() as connection:
-        await ask(connection, "bbox/run", params, SessionMessage)
-        attached = AttachedTerminal(connection=connection, terminal=terminal, progress=lines)
-        ended = await follow(attached, connection, terminal, console)
+        with progress_view(values.progress, console) as progress:
+            await ask(connection, "bbox/run", params, SessionMessage)
+            attached = AttachedTerminal(connection=connection, terminal=terminal, progress=progress)
+            ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
         review = RemoteReview(connection)
