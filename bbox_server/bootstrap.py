@@ -28,7 +28,7 @@ from bbox_server.domain.clock import IdSource
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.login import HostLogins, LoginStore
-from bbox_server.domain.progress import ProgressObserver
+from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
     SessionEvent,
@@ -51,6 +51,7 @@ from bbox_server.infra.host.directories import (
 )
 from bbox_server.infra.process.sandbox_user import SandboxUser, resolve_sandbox_user
 from bbox_server.infra.sessions.event_log import EventLog
+from bbox_server.infra.sessions.stale import DiskStaleFiles
 from bbox_server.infra.sessions.store import DiskSessionStore
 
 PACKAGE: Final = "bbox-server"
@@ -185,6 +186,10 @@ class Composition:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Baselines of workspaces."""
+        return self.make_snapshots(lambda _: None)
+
+    def make_snapshots(self, advanced: Callable[[str], None]) -> Snapshots:
+        """The same, telling how far a long snapshot is."""
         from bbox_server.infra.excludes.disk import DiskExcludes
         from bbox_server.infra.git.repositories import GitCommand
         from bbox_server.infra.workspace.snapshots import DiskSnapshots, SnapshotPlace
@@ -198,6 +203,7 @@ class Composition:
             ),
             excludes=DiskExcludes(),
             git=GitCommand(),
+            progress=advanced,
         )
 
     @cached_property
@@ -226,6 +232,10 @@ class Composition:
 
         proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
         clock = SystemClock()
+        # What takes a generation keeps it until the session holds it: one adapter for both.
+        snapshots = self.make_snapshots(
+            lambda message: progress.advanced(Phase.SNAPSHOT, f"Snapshot: {message}")
+        )
         logins = CarryLogin(
             store=self.logins, host=self.host_logins, clock=clock, progress=progress
         )
@@ -234,11 +244,11 @@ class Composition:
             files=SessionFiles(
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
-            snapshots=self.snapshots,
+            snapshots=snapshots,
             prepare=PrepareRun(
                 agents=self.agents,
                 images=self.images,
-                snapshots=self.snapshots,
+                snapshots=snapshots,
                 identities=UserGitIdentity(environ=self.environ),
                 package_hosts=ClientPackageHosts(environment=self.environ),
                 backend=self.backend,
@@ -264,7 +274,10 @@ class Composition:
             trace=self.trace,
             prune=PruneSessions(
                 sessions=self.sessions,
-                snapshots=self.snapshots,
+                snapshots=snapshots,
+                stale=DiskStaleFiles(
+                    state=self.directories.state, runtime=self.directories.runtime
+                ),
                 clock=clock,
                 keep_days=None if self._keeps_data else KEEP_DAYS,
             ),

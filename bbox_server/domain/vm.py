@@ -40,10 +40,16 @@ class VmEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorVerdict:
-    """What the boot of a probe guest showed; `warning` is one line for the user, or empty."""
+    """What the boot of a probe guest showed.
+
+    Attributes:
+        warning: One line for the user, or empty.
+        remedy: An instruction that would change the verdict, where there is one.
+    """
 
     accelerator: Accelerator
     warning: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

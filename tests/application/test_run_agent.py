@@ -30,6 +30,7 @@ from bbox_server.domain.workspace import Digest, HostPath
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.egress import FakeNetworkRelay
+from tests.fakes.housekeeping import MemoryStaleFiles
 from tests.fakes.image import FakeImageStore
 from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
 from tests.fakes.overlay import MemoryOverlay, tree
@@ -145,7 +146,12 @@ class House:
             clock=clock,
             ids=FakeIds(),
             trace=ExportTrace(events=lambda _: (), files=self.traces),
-            prune=PruneSessions(sessions=self.store, snapshots=self.snapshots, clock=clock),
+            prune=PruneSessions(
+                sessions=self.store,
+                snapshots=self.snapshots,
+                stale=MemoryStaleFiles(),
+                clock=clock,
+            ),
         )
 
 

@@ -6,6 +6,7 @@ import json
 import re
 
 import pytest
+from typing_extensions import override
 
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.entrypoints.cli.arguments import PROGRESS_MODES
@@ -24,6 +25,7 @@ class Screen(io.StringIO):
         super().__init__()
         self.is_terminal = is_terminal
 
+    @override
     def isatty(self) -> bool:
         return self.is_terminal
 

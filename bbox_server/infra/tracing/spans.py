@@ -97,7 +97,7 @@ def _status(span: Span) -> JsonObject:
 
 
 def _facts(span: Span, record: SessionRecord) -> dict[str, str]:
-    facts = {"bbox.session": record.id}
+    facts: dict[str, str] = {"bbox.session": record.id}
     if span.parent is None:
         facts |= {"bbox.agent": record.agent, "bbox.state": record.state.value}
     elif span.message and not span.failed:

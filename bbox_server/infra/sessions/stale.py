@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leftovers in STATE/sessions and RUNTIME (P-50, P-52)."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from typing_extensions import override
+
+from bbox_server.domain.housekeeping import StaleFiles
+from bbox_server.domain.session import SessionId
+from bbox_server.infra.sessions.store import LOCK, RECORD, SESSION_ID
+
+SOCKET_SUFFIXES: Final = (".sock", ".lock")
+
+
+class DiskStaleFiles(StaleFiles):
+    """A session is alive while somebody has its lock, whatever its record or a pid says."""
+
+    def __init__(self, *, state: Path, runtime: Path) -> None:
+        self._sessions = state / "sessions"
+        self._runtime = runtime
+
+    @override
+    def sweep(self, oldest: float) -> tuple[SessionId, ...]:
+        swept: set[SessionId] = set()
+        for path in _entries(self._sessions):
+            if SESSION_ID.fullmatch(path.name) and self._sweep_stillborn(path, oldest):
+                swept.add(SessionId(path.name))
+        for path in _entries(self._runtime):
+            session = path.name.removesuffix(path.suffix)
+            if SESSION_ID.fullmatch(session) and self._sweep_runtime(path, session):
+                swept.add(SessionId(session))
+        return tuple(sorted(swept))
+
+    def _sweep_stillborn(self, directory: Path, oldest: float) -> bool:
+        """A directory with a host's log alone: its run failed before there was a session."""
+        if (directory / RECORD).exists() or directory.stat().st_mtime > oldest:
+            return False
+        with self._locked(directory.name) as is_ours:
+            if is_ours:
+                shutil.rmtree(directory, ignore_errors=True)
+        return is_ours
+
+    def _sweep_runtime(self, path: Path, session: str) -> bool:
+        if path.suffix in SOCKET_SUFFIXES:
+            # Of a session that exists, the next client puts them right, under their own lock.
+            if (self._sessions / session).exists():
+                return False
+            path.unlink(missing_ok=True)
+            return True
+        if path.is_symlink() or not path.is_dir():
+            return False
+        with self._locked(session) as is_ours:
+            if is_ours:
+                shutil.rmtree(path, ignore_errors=True)
+        return is_ours
+
+    @contextmanager
+    def _locked(self, session: str) -> Iterator[bool]:
+        """Whether nobody else has the session; what has no lock file is nobody's."""
+        try:
+            flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+            lock = os.open(self._sessions / session / LOCK, flags)
+        except FileNotFoundError:
+            yield True
+            return
+        try:
+            yield _try_lock(lock)
+        finally:
+            os.close(lock)
+
+
+def _try_lock(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _entries(directory: Path) -> list[Path]:
+    with suppress(OSError):
+        return list(directory.iterdir())
+    return []
