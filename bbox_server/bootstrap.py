@@ -20,6 +20,7 @@ from typing_extensions import override
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
+from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, SessionFiles
@@ -272,6 +273,7 @@ class Composition:
             clock=clock,
             ids=self.ids,
             trace=self.trace,
+            direct=self._open_directly(progress),
             prune=PruneSessions(
                 sessions=self.sessions,
                 snapshots=snapshots,
@@ -281,6 +283,22 @@ class Composition:
                 clock=clock,
                 keep_days=None if self._keeps_data else KEEP_DAYS,
             ),
+        )
+
+    def _open_directly(self, progress: ProgressObserver) -> OpenDirectly:
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.direct import DiskAcknowledgements, DiskDirectWorkspaces
+
+        places = self.directories
+        return OpenDirectly(
+            acknowledgements=DiskAcknowledgements(state=places.state),
+            workspaces=DiskDirectWorkspaces(
+                user=self.user,
+                git=GitCommand(),
+                upper=UPPER,
+                private=(places.config, places.state, places.cache, places.runtime),
+            ),
+            progress=progress,
         )
 
     @property

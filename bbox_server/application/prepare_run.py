@@ -26,6 +26,7 @@ from bbox_server.domain.credential import (
     ServedRoute,
     find_key,
 )
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
@@ -55,7 +56,7 @@ class Ingredients:
     """What was found at the same time."""
 
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     verdict: AcceleratorVerdict
     package_rules: EgressPolicy
     identity: GitIdentity
@@ -170,7 +171,9 @@ class PrepareRun:
         self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
         return root
 
-    async def _snapshot(self, request: RunRequest) -> Snapshot:
+    async def _snapshot(self, request: RunRequest) -> Snapshot | None:
+        if request.mode is WorkspaceMode.DIRECT:
+            return None
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report

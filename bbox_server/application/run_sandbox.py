@@ -20,13 +20,15 @@ from bbox_server.domain.egress.relay import (
     RelaySpec,
     RunningRelay,
 )
-from bbox_server.domain.error import BboxError
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.escape import escape_text
 from bbox_server.domain.launch import GUEST_HOME, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
 from bbox_server.domain.terminal import (
     GuestCommand,
     GuestShell,
+    GuestUser,
     ShellConnector,
     UserTerminal,
 )
@@ -46,8 +48,14 @@ STOP_TIMEOUT_S: Final = 20
 # 128 + SIGKILL, as a shell reports it
 KILLED_CODE: Final = 137
 HOSTNAME: Final = "bbox"
+SAID_BYTES: Final = 200
 NETWORK_SOCKET: Final = "net"
 CONSOLE_LOG: Final = "console.log"
+# The guest's own table mounts the overlay; over it comes the share that is its lower layer.
+MOUNT_DIRECTLY: Final = GuestCommand(
+    argv=("/run/bbox/busybox", "mount", "-t", "virtiofs", "-o", "nosuid,nodev", "lo", "/workspace"),
+    directory="/",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +84,8 @@ class RunSandbox:
         self.progress.started(Phase.START_VM, "Starting the microVM…")
         async with self._vm(launch, share, directories, journal) as (vm, identity):
             try:
+                if share.is_direct:
+                    await self._mount_directly(vm, identity)
                 status = await self._log_in(vm, identity, launch, journal, attach)
             except asyncio.CancelledError:
                 # What the agent wrote last may be in the guest's memory alone.
@@ -86,6 +96,22 @@ class RunSandbox:
             self.progress.started(Phase.CLEANUP, "Cleaning up…")
         self.progress.finished(Phase.CLEANUP, "Cleaned up")
         return status
+
+    async def _mount_directly(self, vm: RunningVm, identity: ShellIdentity) -> None:
+        """Put the workspace itself in the place of its overlay. Raises: share.failed."""
+        channel = await vm.open_shell_channel()
+        async with (
+            self.shells.connect(channel, identity, GuestUser.ROOT) as shell,
+            shell.run(MOUNT_DIRECTLY) as process,
+        ):
+            said = await process.read_error()
+            status = await process.wait()
+        if status.code != 0:
+            raise BboxError(
+                ErrorCode.SHARE_FAILED,
+                cause=f"The guest could not mount the workspace: {_said(said)}.",
+                remediation="Use the mode `snapshot`.",
+            )
 
     async def _log_in(
         self,
@@ -205,6 +231,10 @@ class RunSandbox:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await vm.stop(StopMode.GRACEFUL)
         self.progress.finished(Phase.STOP, "MicroVM stopped")
+
+
+def _said(output: bytes) -> str:
+    return escape_text(output[:SAID_BYTES].decode(errors="replace").strip()) or "no reason"
 
 
 def _explained(status: ExitStatus, vm: RunningVm) -> ExitStatus:

@@ -64,6 +64,7 @@ class ErrorCode(StrEnum):
     SNAPSHOT_LIMIT = "snapshot.limit"
     SSH_FAILED = "ssh.failed"
     WORKSPACE_INVALID = "workspace.invalid"
+    WORKSPACE_NOT_ACKNOWLEDGED = "workspace.not-acknowledged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +127,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.SNAPSHOT_LIMIT: _entry("The workspace is too large.", Retry.FIX),
     ErrorCode.SSH_FAILED: _entry("The guest's shell does not answer.", Retry.RETRY),
     ErrorCode.WORKSPACE_INVALID: _entry("The workspace can't be used.", Retry.FIX),
+    ErrorCode.WORKSPACE_NOT_ACKNOWLEDGED: _entry("Direct mode is not acknowledged.", Retry.FIX),
 }
 
 

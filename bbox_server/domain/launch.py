@@ -37,6 +37,7 @@ class Launch:
     Attributes:
         argv: The agent's whole command.
         env: Its environment, over the image's.
+        snapshot: None in direct mode.
         credentials: The provider's proxy; None where the agent needs none.
         login: The agent's own login; None where none is kept.
     """
@@ -46,7 +47,7 @@ class Launch:
     directory: str
     files: tuple[GuestFile, ...]
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     resources: VmResources
     policy: EgressPolicy
     credentials: CredentialProxySpec | None

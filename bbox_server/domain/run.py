@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.workspace import HostPath
@@ -45,6 +46,7 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        acknowledged: The user knows what direct mode means for this workspace.
         trace: Write the session's trace, and keep it up to date.
     """
 
@@ -61,3 +63,5 @@ class RunRequest:
     excludes: tuple[str, ...] = ()
     login: LoginOptions = field(default_factory=LoginOptions)
     trace: bool = False
+    mode: WorkspaceMode = WorkspaceMode.SNAPSHOT
+    acknowledged: bool = False

@@ -85,16 +85,28 @@ class GuestConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """What lies over a path of a direct share, read-only, on the host's side."""
+
+    path: HostPath
+    source: HostPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceShare:
     """The two directories that make the guest's /workspace (workspace.md 2).
 
     Attributes:
         lower: A generation; the guest can't write to it, even as root.
         upper: Holds `u` (the agent's changes) and `w` (overlayfs' own).
+        is_direct: `lower` is the workspace itself, for writing, and takes the overlay's place.
+        masks: Only of a direct one.
     """
 
     lower: HostPath
     upper: HostPath
+    is_direct: bool = False
+    masks: tuple[Mask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from bbox_server.domain.agent import Agent
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.wire.model import Message
 
@@ -68,6 +69,8 @@ class RunOptions(Message):
     seed_login: bool = False
     log_in: bool = False
     trace: bool = False
+    workspace_mode: WorkspaceMode = WorkspaceMode.SNAPSHOT
+    acknowledge_direct: bool = False
 
 
 class RunParams(Message):

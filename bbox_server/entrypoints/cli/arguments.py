@@ -139,6 +139,15 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
     parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--workspace-mode",
+        choices=["snapshot", "direct"],
+        default="snapshot",
+        help="direct: the agent writes to the directory itself, nothing is reviewed",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="acknowledge direct mode for this directory"
+    )
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(

@@ -6,15 +6,15 @@ import time
 from argparse import Namespace
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.login import SavedLogin
+from bbox_server.domain.login import LoginStore, SavedLogin
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.services import Services
 
 
 async def auth(values: Namespace, services: Services, console: Console) -> int:
     """`bbox auth list` and `bbox auth clear` (compat CLI-31)."""
-    act = _clear if values.action == "clear" else _list
-    return act(values, services, console)
+    act = forget if values.action == "clear" else show
+    return act(values, services.logins(), console)
 
 
 def check_login_options(values: Namespace) -> None:
@@ -32,8 +32,9 @@ def check_login_options(values: Namespace) -> None:
         )
 
 
-def _list(values: Namespace, services: Services, console: Console) -> int:
-    saved = _named(services.logins().list(), values.agent)
+def show(values: Namespace, store: LoginStore, console: Console) -> int:
+    """Name what is kept; never a content."""
+    saved = _named(store.list(), values.agent)
     if values.json:
         console.say(json.dumps({"agents": [_fields(login) for login in saved]}, indent=2))
         return 0
@@ -47,8 +48,8 @@ def _list(values: Namespace, services: Services, console: Console) -> int:
     return 0
 
 
-def _clear(values: Namespace, services: Services, console: Console) -> int:
-    store = services.logins()
+def forget(values: Namespace, store: LoginStore, console: Console) -> int:
+    """Forget one login, or all after a question."""
     if values.agent is not None:
         agents = [values.agent]
     else:

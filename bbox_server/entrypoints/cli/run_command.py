@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bbox_server.domain.bytesize import parse_mib
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
@@ -152,6 +153,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
     check_login_options(values)
+    _check_mode(values)
     env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
@@ -173,10 +175,22 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             save_login=values.save_login,
             seed_login=values.seed_login,
             log_in=values.log_in,
+            workspace_mode=WorkspaceMode(values.workspace_mode),
+            acknowledge_direct=values.yes,
             trace=values.trace or services.environ.get("BBOX_TRACE") == "1",
         ),
         terminal=size_message(terminal.size()),
     )
+
+
+def _check_mode(values: Namespace) -> None:
+    """Compat CLI-14: what can't be reviewed is not promised to be."""
+    if values.workspace_mode == WorkspaceMode.DIRECT and values.review in {"review", "auto"}:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause="In direct mode there is nothing to review or to accept.",
+            remediation="Leave out --review and --auto-accept, or --workspace-mode direct.",
+        )
 
 
 def _cpus(count: int) -> int | None:
@@ -224,7 +238,8 @@ async def _end(
     review: OpenedReview,
 ) -> int:
     if ended.state is SessionState.DONE:
-        console.note("No workspace changes detected.")
+        direct = "Direct mode: what the agent changed is in the workspace."
+        console.note(direct if ended.generation is None else "No workspace changes detected.")
         return 0
     listed = await review.changes.list()
     choice = values.review

@@ -41,6 +41,8 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
         trace=options.trace,
+        mode=options.workspace_mode,
+        acknowledged=options.acknowledge_direct,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
     )
 
