@@ -4,7 +4,6 @@
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -114,20 +113,18 @@ class Masks:
         """Find every secret below, and what of git directories the host executes or trusts."""
         for directory, names, files in os.walk(root):
             place = Path(directory)
+            inside = PurePosixPath(place.relative_to(root))
             is_git = looks_like_git_directory({*names, *files})
             for name in sorted(names):
-                path = place / name
-                hooks = is_git and name == _HOOKS
-                if path.is_symlink():
-                    continue
-                if hooks or _is_secret(PurePosixPath(path.relative_to(root)), is_directory=True):
+                secret = _is_secret(inside / name, is_directory=True)
+                if (secret or (is_git and name == _HOOKS)) and not (place / name).is_symlink():
                     names.remove(name)
-                    self.hide(path)
-            for path in _ordinary(place, files):
-                if is_git and path.name in CONFIG_NAMES:
-                    self._replace(path)
-                elif _is_secret(PurePosixPath(path.relative_to(root)), is_directory=False):
-                    self.hide(path)
+                    self.hide(place / name)
+            for name in sorted(files):
+                is_config = is_git and name in CONFIG_NAMES
+                secret = _is_secret(inside / name, is_directory=False)
+                if (secret or is_config) and _is_ordinary(place / name):
+                    (self._replace if is_config else self.hide)(place / name)
 
     def hide(self, path: Path) -> None:
         """Put nothing over a path. Raises: snapshot.limit."""
@@ -150,11 +147,8 @@ class Masks:
         self.found.append(Mask(path=HostPath(str(path)), source=HostPath(str(source))))
 
 
-def _ordinary(place: Path, names: list[str]) -> Iterator[Path]:
-    for name in sorted(names):
-        path = place / name
-        if path.is_file() and not path.is_symlink():
-            yield path
+def _is_ordinary(path: Path) -> bool:
+    return path.is_file() and not path.is_symlink()
 
 
 def _is_secret(path: PurePosixPath, *, is_directory: bool) -> bool:
