@@ -126,7 +126,6 @@ class Composition:
             agents=lambda: self.agents,
             logins=lambda: self.logins,
             gateway=self.gateway,
-            review=self.open_review,
             diagnose=self.diagnose,
             logs=DiskSessionLogs(state=self.directories.state),
             desk=UserDesk(environ=self.environ),
@@ -453,6 +452,10 @@ class HostComposition(Composition):
             replay = reader.read(offset, limit)
             return replay.offset, replay.data
 
+        def leave() -> None:
+            place.remove()
+            self.sessions.forget_unborn(self.session)
+
         return HostServices(
             session=self.session,
             version=version(PACKAGE),
@@ -467,7 +470,7 @@ class HostComposition(Composition):
             review=self.open_review,
             review_parts=self.review_parts,
             ending=place.locked,
-            leave=place.remove,
+            leave=leave,
         )
 
     @override

@@ -13,7 +13,8 @@ from typing_extensions import override
 from bbox_server.domain.housekeeping import StaleFiles
 from bbox_server.domain.session import SessionId, SessionRecord, SessionState
 from bbox_server.domain.workspace import HostPath
-from bbox_server.infra.sessions.stale import DiskStaleFiles
+from bbox_server.infra.session_api import place as place_of_hosts
+from bbox_server.infra.sessions.stale import HOSTS, DiskStaleFiles
 from bbox_server.infra.sessions.store import DiskSessionStore
 from tests.fakes.housekeeping import MemoryStaleFiles
 
@@ -139,24 +140,24 @@ def test_the_agents_work_and_the_record_stay(tmp_path: Path) -> None:
     place.leave_runtime(SESSION)
     work = place.state / "sessions" / SESSION / "upper"
     work.mkdir()
-    (place.runtime / f"{SESSION}.lock").touch()
+    lock = place.runtime / HOSTS / f"{SESSION}.lock"
+    lock.parent.mkdir()
+    lock.touch()
     os.utime(place.state / "sessions" / SESSION, (1, 1))
     place.files.sweep(NOW)
     assert work.is_dir()
     assert [record.id for record in place.store.list()] == [SESSION]
-    assert sorted(path.name for path in place.runtime.iterdir()) == [f"{SESSION}.lock"]
+    assert list(place.runtime.rglob("*")) == [lock.parent, lock]
 
 
 def test_sockets_without_a_session_go_and_other_names_stay(tmp_path: Path) -> None:
     place = DiskPlace(tmp_path)
-    place.runtime.mkdir()
-    names = ["00c0ffee.sock", "00c0ffee.lock", "notes.txt", "mine"]
-    for name in names:
-        (place.runtime / name).touch()
+    assert HOSTS == place_of_hosts.HOSTS
+    hosts = place.runtime / HOSTS
+    hosts.mkdir(parents=True)
+    for name in ("00c0ffee.sock", "00c0ffee.lock", "notes.txt", "mine"):
+        (hosts / name).touch()
     (place.runtime / "0badcafe").symlink_to(tmp_path)
     assert place.files.sweep(NOW) == (SESSION,)
-    assert sorted(path.name for path in place.runtime.iterdir()) == [
-        "0badcafe",
-        "mine",
-        "notes.txt",
-    ]
+    assert sorted(path.name for path in hosts.iterdir()) == ["mine", "notes.txt"]
+    assert (place.runtime / "0badcafe").is_symlink()

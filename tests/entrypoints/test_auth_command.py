@@ -121,5 +121,6 @@ def test_options_that_can_not_be_meant_are_refused(words: list[str], cause: str)
 
 
 def test_options_that_can_be_meant_are_not() -> None:
-    words = ["codex", "--seed-credentials", "--login"]
-    assert check_login_options(parse(words, "bbox").values) is None
+    values = parse(["codex", "--seed-credentials", "--login"], "bbox").values
+    check_login_options(values)
+    assert (values.save_login, values.seed_login, values.log_in) == (True, True, True)

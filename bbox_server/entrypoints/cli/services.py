@@ -7,7 +7,6 @@ from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
-from bbox_server.application.open_review import OpenReview
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
@@ -47,7 +46,6 @@ class Services:
     agents: Callable[[], AgentRegistry]
     logins: Callable[[], LoginStore]
     gateway: Callable[[], SessionGateway]
-    review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]
     logs: SessionLogs
     desk: Desk

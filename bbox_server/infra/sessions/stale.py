@@ -15,7 +15,7 @@ from bbox_server.domain.housekeeping import StaleFiles
 from bbox_server.domain.session import SessionId
 from bbox_server.infra.sessions.store import LOCK, RECORD, SESSION_ID
 
-SOCKET_SUFFIXES: Final = (".sock", ".lock")
+HOSTS: Final = "hosts"
 
 
 class DiskStaleFiles(StaleFiles):
@@ -32,9 +32,11 @@ class DiskStaleFiles(StaleFiles):
             if SESSION_ID.fullmatch(path.name) and self._sweep_stillborn(path, oldest):
                 swept.add(SessionId(path.name))
         for path in _entries(self._runtime):
-            session = path.name.removesuffix(path.suffix)
-            if SESSION_ID.fullmatch(session) and self._sweep_runtime(path, session):
-                swept.add(SessionId(session))
+            if SESSION_ID.fullmatch(path.name) and self._sweep_runtime(path):
+                swept.add(SessionId(path.name))
+        for path in _entries(self._runtime / HOSTS):
+            if SESSION_ID.fullmatch(path.stem) and self._sweep_socket(path):
+                swept.add(SessionId(path.stem))
         return tuple(sorted(swept))
 
     def _sweep_stillborn(self, directory: Path, oldest: float) -> bool:
@@ -46,16 +48,17 @@ class DiskStaleFiles(StaleFiles):
                 shutil.rmtree(directory, ignore_errors=True)
         return is_ours
 
-    def _sweep_runtime(self, path: Path, session: str) -> bool:
-        if path.suffix in SOCKET_SUFFIXES:
-            # Of a session that exists, the next client puts them right, under their own lock.
-            if (self._sessions / session).exists():
-                return False
-            path.unlink(missing_ok=True)
-            return True
+    def _sweep_socket(self, path: Path) -> bool:
+        """Of a session that exists, the next client puts it right, under its own lock."""
+        if (self._sessions / path.stem).exists():
+            return False
+        path.unlink(missing_ok=True)
+        return True
+
+    def _sweep_runtime(self, path: Path) -> bool:
         if path.is_symlink() or not path.is_dir():
             return False
-        with self._locked(session) as is_ours:
+        with self._locked(path.name) as is_ours:
             if is_ours:
                 shutil.rmtree(path, ignore_errors=True)
         return is_ours
