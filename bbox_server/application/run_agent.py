@@ -83,6 +83,10 @@ class RunAgent:
                 observer=self.files.observer(directories, record.id),
             )
             self.progress.noted(f"Session {record.id}: `bbox logs {record.id}` tells about it")
+            if self.prune.keep_days is None:
+                self.progress.warned(
+                    f"Nothing is cleaned up: {directories.runtime} will keep the session's keys"
+                )
             try:
                 return await self._run(request, directories, journal)
             except (BboxError, ExceptionGroup) as error:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that is prepared: everything decided, nothing started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -26,7 +26,7 @@ class GuestFile:
     """
 
     path: PurePosixPath
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = 0o600
 
 

@@ -69,7 +69,7 @@ class RunOptions(Message):
     seed_login: bool = False
     log_in: bool = False
     trace: bool = False
-    workspace_mode: WorkspaceMode = WorkspaceMode.SNAPSHOT
+    workspace_mode: WorkspaceMode | None = None
     acknowledge_direct: bool = False
 
 

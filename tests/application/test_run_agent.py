@@ -12,7 +12,7 @@ from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
-from bbox_server.application.prune_sessions import PruneSessions
+from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import MOUNT_DIRECTLY, RunSandbox
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
@@ -98,6 +98,7 @@ class House:
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
     certificates: bytes = b""
+    keep_days: int | None = KEEP_DAYS
     logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
     acknowledgements: MemoryAcknowledgements = field(default_factory=MemoryAcknowledgements)
     direct: MemoryDirectWorkspaces = field(default_factory=MemoryDirectWorkspaces)
@@ -166,6 +167,7 @@ class House:
                 snapshots=self.snapshots,
                 stale=MemoryStaleFiles(),
                 clock=clock,
+                keep_days=self.keep_days,
             ),
         )
 
@@ -449,6 +451,14 @@ async def test_nothing_can_be_excluded_from_a_direct_share(house: House) -> None
     with pytest.raises(BboxError, match="excluded in direct mode"):
         await house.run(a_request(mode=WorkspaceMode.DIRECT, excludes=("x",), acknowledged=True))
     assert house.acknowledgements.known == set()
+
+
+async def test_keys_that_are_kept_on_the_disk_are_warned_of(house: House) -> None:
+    await house.run(a_request())
+    assert not any("will keep the session's keys" in said for said in house.progress.warnings)
+    house.keep_days = None
+    await house.run(a_request())
+    assert any("will keep the session's keys" in said for said in house.progress.warnings)
 
 
 def _with_provider(agent: Agent) -> Agent:

@@ -13,9 +13,14 @@ from bbox_server.domain.workspace import HostPath
 
 @dataclass
 class MemoryTraceFiles(TraceFiles):
-    """The last trace of each session; `is_full` lets every write fail."""
+    """The last trace of each session, and how often one was written.
+
+    Attributes:
+        is_full: Lets every write fail.
+    """
 
     written: dict[SessionId, tuple[Span, ...]] = field(default_factory=dict)
+    writes: int = 0
     is_full: bool = False
 
     @override
@@ -24,6 +29,7 @@ class MemoryTraceFiles(TraceFiles):
             raise BboxError(
                 ErrorCode.DISK_FULL, cause="There is no room.", remediation="Make some."
             )
+        self.writes += 1
         self.written[record.id] = spans
         return HostPath(f"/traces/{record.id}")
 

@@ -142,7 +142,6 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument(
         "--workspace-mode",
         choices=["snapshot", "direct"],
-        default="snapshot",
         help="direct: the agent writes to the directory itself, nothing is reviewed",
     )
     parser.add_argument(

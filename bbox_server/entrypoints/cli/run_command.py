@@ -63,8 +63,8 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.timings:
         spans = spans_of(services.logs.events(connection.session))
         console.note("\n".join(("Timing summary:", *timing_lines(spans))))
-    if params.options.trace:
-        console.note(f"Trace output: {services.logs.trace(connection.session)}")
+    if trace := services.logs.trace(connection.session):
+        console.note(f"Trace output: {trace}")
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
@@ -175,9 +175,9 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             save_login=values.save_login,
             seed_login=values.seed_login,
             log_in=values.log_in,
-            workspace_mode=WorkspaceMode(values.workspace_mode),
+            workspace_mode=WorkspaceMode(values.workspace_mode) if values.workspace_mode else None,
             acknowledge_direct=values.yes,
-            trace=values.trace or services.environ.get("BBOX_TRACE") == "1",
+            trace=values.trace,
         ),
         terminal=size_message(terminal.size()),
     )

@@ -26,7 +26,7 @@ class SessionLogs(Protocol):
         """The guest's console, escaped."""
         ...
 
-    def trace(self, session: SessionId) -> HostPath:
+    def trace(self, session: SessionId) -> HostPath | None:
         """Where its trace is, if it has one."""
         ...
 

@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 
 from bbox_server.domain.change import ChangeId, HunkId
 from bbox_server.domain.decision import Decision
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
@@ -40,8 +41,8 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
-        trace=options.trace,
-        mode=options.workspace_mode,
+        trace=options.trace or environ.get("BBOX_TRACE") == "1",
+        mode=options.workspace_mode or WorkspaceMode.SNAPSHOT,
         acknowledged=options.acknowledge_direct,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
     )

@@ -28,6 +28,7 @@ class DiskSessionLogs:
         paths = (self._root / session / f"{CONSOLE}.1", self._root / session / CONSOLE)
         return "".join(path.read_text(errors="replace") for path in paths if path.exists())
 
-    def trace(self, session: SessionId) -> HostPath:
+    def trace(self, session: SessionId) -> HostPath | None:
         """Where its trace is, if it has one."""
-        return HostPath(str(self._root / session / TRACE_FILE))
+        path = self._root / session / TRACE_FILE
+        return HostPath(str(path)) if path.exists() else None
