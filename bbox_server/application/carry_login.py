@@ -67,9 +67,14 @@ class CarryLogin:
             return
         for reason in _first(found.refused):
             self.progress.warned(f"Not saved of the agent's login: {reason}")
-        names = [*(str(file.path) for file in update.written), *map(str, update.removed)]
-        said = f"Login of {login.agent} saved: {', '.join(names)}" if names else "Login unchanged"
-        self.progress.finished(Phase.SAVE_LOGIN, said)
+        self.progress.finished(Phase.SAVE_LOGIN, "The agent's login is looked after")
+        for did, paths in (
+            ("saved", [file.path for file in update.written]),
+            ("forgotten", update.removed),
+        ):
+            if paths:
+                names = ", ".join(map(str, paths))
+                self.progress.noted(f"Login of {login.agent} {did}: {names}")
 
     async def _read(
         self, shell: GuestShell, login: CarriedLogin, ours: frozenset[PurePosixPath]

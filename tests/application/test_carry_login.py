@@ -81,6 +81,16 @@ async def test_what_bbox_wrote_is_not_kept_unless_it_was_the_login() -> None:
     assert house.store.saved == {"codex": {AUTH: b"3"}}
 
 
+async def test_what_changed_is_told_and_what_did_not_is_not() -> None:
+    house = House()
+    await house.save(house.load(), holding({AUTH: b"1"}))
+    assert house.progress.notes == ["Login of codex saved: .codex/auth.json"]
+    await house.save(house.load(), holding({AUTH: b"1"}))
+    assert len(house.progress.notes) == 1
+    await house.save(house.load(), holding({}))
+    assert house.progress.notes[1:] == ["Login of codex forgotten: .codex/auth.json"]
+
+
 async def test_a_run_that_keeps_nothing_asks_nothing() -> None:
     house = House()
     house.store.saved = {"codex": {AUTH: b"1"}}

@@ -11,7 +11,8 @@ from typing_extensions import override
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.entrypoints.cli.arguments import PROGRESS_MODES
 from bbox_server.entrypoints.cli.console import Console
-from bbox_server.entrypoints.cli.progress import ProgressMode, ProgressView, progress_view
+from bbox_server.entrypoints.cli.progress import ProgressView
+from bbox_server.entrypoints.cli.progress_mode import ProgressMode, progress_view
 from bbox_server.entrypoints.cli.spinner import ERASE_LINE, FRAMES, Spinner
 from bbox_server.entrypoints.cli.style import Style
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress on standard error, in the form that the user wants (compat CLI-34, IOB-02 to 05)."""
+"""What there is to show of a run's progress, one step after the other."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,17 +10,6 @@ from typing_extensions import override
 
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.progress import Phase, ProgressObserver
-from bbox_server.entrypoints.cli.console import Console
-
-
-class ProgressMode(StrEnum):
-    """The forms."""
-
-    SPINNER = "spinner"
-    SIMPLE = "simple"
-    LOG = "log"
-    JSON = "json"
-    NONE = "none"
 
 
 class Step(StrEnum):
@@ -98,24 +86,3 @@ class ProgressView(ProgressObserver):
             self._show(told)
         elif step is Step.WARNED:
             self._held.append(told)
-
-
-@contextmanager
-def progress_view(mode: str | None, console: Console) -> Iterator[ProgressObserver]:
-    """The view for a command; None is a spinner on a terminal, and plain lines elsewhere."""
-    from bbox_server.entrypoints.cli import progress_lines
-    from bbox_server.entrypoints.cli.spinner import Spinner
-
-    default = ProgressMode.SPINNER if console.error.isatty() else ProgressMode.SIMPLE
-    match ProgressMode(mode) if mode else default:
-        case ProgressMode.SPINNER:
-            with Spinner(stream=console.error, style=console.style) as spinner:
-                yield ProgressView(spinner.show)
-        case ProgressMode.SIMPLE:
-            yield ProgressView(progress_lines.printer(progress_lines.simple, console.error))
-        case ProgressMode.LOG:
-            yield ProgressView(progress_lines.printer(progress_lines.log, console.error))
-        case ProgressMode.JSON:
-            yield ProgressView(progress_lines.printer(progress_lines.as_json, console.error))
-        case ProgressMode.NONE:
-            yield ProgressView(progress_lines.printer(progress_lines.warnings, console.error))

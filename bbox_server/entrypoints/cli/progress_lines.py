@@ -18,6 +18,7 @@ QUIET: Final = frozenset(
         Phase.BOOT,
         Phase.SSH_WAIT,
         Phase.TERMINAL,
+        Phase.SAVE_LOGIN,
         Phase.REVIEW,
         Phase.FLUSH,
         Phase.CLEANUP,

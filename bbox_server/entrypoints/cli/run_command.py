@@ -25,7 +25,7 @@ from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
-from bbox_server.entrypoints.cli.progress import progress_view
+from bbox_server.entrypoints.cli.progress_mode import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
