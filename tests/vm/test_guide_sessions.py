@@ -20,7 +20,7 @@ def test_the_guide_shows_what_happens(sandbox_dir: Path) -> None:
     project.mkdir()
     os.chown(project, user.uid, user.gid)
     bbox = make_bbox(sandbox_dir, {"OPENAI_API_KEY": "", "CODEX_API_KEY": "", "BBOX_TRACE": ""})
-    assert run_page("docs/guide/sessions.md", project, bbox.env) == []
+    assert run_page("docs/guide/sessions.md", project, bbox.env) == ""
 
     (path,) = sandbox_dir.glob("state/bbox/sessions/*/trace.json")
     (resource,) = json.loads(path.read_text())["resourceSpans"]
