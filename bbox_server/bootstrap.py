@@ -128,6 +128,7 @@ class Composition:
             gateway=self.gateway,
             diagnose=self.diagnose,
             logs=DiskSessionLogs(state=self.directories.state),
+            trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
         )
 

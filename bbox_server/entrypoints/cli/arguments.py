@@ -233,6 +233,12 @@ def _command_parsers() -> dict[str, Parser]:
         "--console", action="store_true", help="the guest's console instead of the events"
     )
     parsers["logs"].add_argument("--json", action="store_true", help="events as JSON lines")
+    parsers["logs"].add_argument(
+        "--timings", action="store_true", help="how long each phase took instead"
+    )
+    parsers["logs"].add_argument(
+        "--trace", action="store_true", help="write trace.json (OpenTelemetry) instead"
+    )
     return parsers
 
 

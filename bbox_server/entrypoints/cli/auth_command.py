@@ -23,13 +23,13 @@ def check_login_options(values: Namespace) -> None:
     for option in [name for name, is_set in wishes.items() if is_set]:
         if values.agent is None:
             cause = f"{option} needs an agent: an image has no login."
+            remediation = f"Name an agent, or leave out {option}."
         elif not values.save_login:
             cause = f"{option} and --no-save-credentials contradict each other."
+            remediation = "Leave out one of them."
         else:
             continue
-        raise BboxError(
-            ErrorCode.CLI_USAGE, cause=cause, remediation=f"Leave out {option}, or the other."
-        )
+        raise BboxError(ErrorCode.CLI_USAGE, cause=cause, remediation=remediation)
 
 
 def show(values: Namespace, store: LoginStore, console: Console) -> int:

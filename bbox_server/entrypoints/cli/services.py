@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
@@ -48,4 +49,5 @@ class Services:
     gateway: Callable[[], SessionGateway]
     diagnose: Callable[[], Diagnose]
     logs: SessionLogs
+    trace: Callable[[], ExportTrace]
     desk: Desk
