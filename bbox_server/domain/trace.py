@@ -24,7 +24,9 @@ PARENTS: Final = {
     Phase.SSH_WAIT: Phase.MICROVM,
 }
 # What a run that is cut short enters; by then none of its phases goes on.
-_ENDS: Final = frozenset({SessionState.FAILED.value, SessionState.REVIEWING.value})
+_ENDS: Final = frozenset(
+    {SessionState.FAILED.value, SessionState.REVIEWING.value, SessionState.DONE.value}
+)
 _LATER: Final = frozenset({Phase.REVIEW, Phase.FLUSH})
 
 
