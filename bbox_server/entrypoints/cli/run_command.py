@@ -2,6 +2,7 @@
 """`bbox AGENT` and `bbox run`."""
 
 import asyncio
+import contextlib
 import os
 from argparse import Namespace
 from typing import Final
@@ -108,13 +109,17 @@ async def follow(
     console: Console,
 ) -> SessionMessage:
     """See a run to its end. Raises: how it failed."""
+    has_terminal = terminal.size() is not None  # asked now: a closed window has no size
     try:
         await attached()
     except asyncio.CancelledError:
-        if attached.has_started and terminal.size() is not None:
+        if attached.has_started and has_terminal:
             # The terminal is gone, or bbox is told to go: the agent works on.
             session = connection.session
-            console.note(f"Session {session} goes on: bbox attach {session}, bbox stop {session}")
+            with contextlib.suppress(OSError):
+                console.note(
+                    f"Session {session} goes on: bbox attach {session}, bbox stop {session}"
+                )
         else:
             await attached.stop(HowToStop.GRACEFUL if attached.has_started else HowToStop.NOW)
         raise
