@@ -187,7 +187,9 @@ def _is_readable(value: str) -> bool:
     if "://" not in value or "@" not in value:
         return True
     found = _URL.match(value)
-    return found is not None and _PORT.fullmatch(found["host"]) is not None
+    if found is None or value[found.end() :][:1].isspace():
+        return False
+    return _PORT.fullmatch(found["host"]) is not None
 
 
 def serialized(settings: Iterable[Setting]) -> bytes:

@@ -26,7 +26,8 @@ LOOK: Final = r"""
 stat -c %s huge.bin; find . -type p -o -type s
 cat "$(printf 'new\nline')"; git -C nested log --format=%s
 git status --short --branch -uno; git log --format=%an:%s
-git -c user.name=Agent -c user.email=a@example.invalid commit -q --allow-empty -m In-guest && git log -1 --format=%s
+git -c user.name=A -c user.email=a@x.invalid commit -q --allow-empty -m In-guest
+git log -1 --format=%s
 echo changed >tracked.txt; echo in >nested/inner.txt
 printf x | dd of=huge.bin conv=notrunc bs=1 status=none
 """
