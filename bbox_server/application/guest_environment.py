@@ -47,9 +47,19 @@ CERTIFICATE_VARIABLES: Final = dict.fromkeys(
 
 
 def guest_environment(
-    request: RunRequest, agent: Agent | None, memory_mib: int, authoritative: Mapping[str, str]
+    request: RunRequest,
+    agent: Agent | None,
+    shares: Mapping[str, str],
+    authoritative: Mapping[str, str],
 ) -> dict[str, str]:
-    """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05)."""
+    """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05).
+
+    Args:
+        request: Has the host's environment.
+        agent: Has patterns and defaults.
+        shares: What stands where the user's environment says nothing: caps, and who commits.
+        authoritative: What nothing overrides.
+    """
     patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
     carried = forwarded(
         (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES),
@@ -57,7 +67,7 @@ def guest_environment(
     )
     return assembled(
         defaults=agent.env if agent else {},
-        shares=agent.memory.environment(memory_mib) if agent else {},
+        shares=shares,
         forwarded_variables={n: v for n, v in carried.items() if n not in NEVER_FORWARDED},
         authoritative=authoritative,
     )

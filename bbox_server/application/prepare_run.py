@@ -30,7 +30,12 @@ from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
+from bbox_server.domain.identity import (
+    GitIdentities,
+    GitIdentity,
+    author_environment,
+    guest_config,
+)
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
 from bbox_server.domain.launch import GUEST_WORKSPACE, GuestFile, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
@@ -101,7 +106,15 @@ class PrepareRun:
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(request, agent, resources.memory_mib, own),
+            env=guest_environment(
+                request,
+                agent,
+                {
+                    **(agent.memory.environment(resources.memory_mib) if agent else {}),
+                    **author_environment(found.identity),
+                },
+                own,
+            ),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
@@ -138,7 +151,7 @@ class PrepareRun:
             snapshot = tasks.create_task(self._snapshot(request))
             verdict = tasks.create_task(self.backend.probe())
             groups = tasks.create_task(self.package_hosts.groups())
-            identity = tasks.create_task(self.identities.find())
+            identity = tasks.create_task(self.identities.find(request.workspace))
         if verdict.result().warning:
             self.progress.warned(verdict.result().warning)
         rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))

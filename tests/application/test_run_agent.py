@@ -53,7 +53,7 @@ class NoPackageHosts(PackageHosts):
 
 class Somebody(GitIdentities):
     @override
-    async def find(self) -> GitIdentity:
+    async def find(self, workspace: HostPath) -> GitIdentity:
         return GitIdentity(name="Ada", email="ada@example.invalid")
 
 
