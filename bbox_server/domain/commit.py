@@ -6,13 +6,10 @@ repository of ours, and fetched from there (ADR 0131, compat P-01, P-11).
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, NewType, Protocol
+from typing import Final, NewType
 
-from typing_extensions import override
-
-from bbox_server.domain.flush import FlushId
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import WorkspacePath
 
@@ -110,49 +107,6 @@ class RefUpdate:
     after: CommitId | None
     branch: str = ""
     failure: str = ""
-
-
-class AgentCommits(Protocol):
-    """The commits of one session's agent, and the user's repositories that they go to."""
-
-    async def branches(self) -> tuple[AgentBranch, ...]:
-        """The branches with new commits now. Everything in them is hostile input.
-
-        Raises: disk.full.
-        """
-        ...
-
-    async def take(self, branches: Sequence[AgentBranch], flush: FlushId) -> tuple[RefUpdate, ...]:
-        """Fetch the branches that are pending, noted under a flush. Raises: disk.full."""
-        ...
-
-    async def forward(self, ref: RefUpdate, flush: FlushId) -> RefUpdate:
-        """Move the user's branch forward to a ref that was taken, files left as they are."""
-        ...
-
-    async def give_back(self, flush: FlushId) -> tuple[RefUpdate, ...]:
-        """Take back what a flush did to refs, except where the user moved them since."""
-        ...
-
-
-class NoCommits(AgentCommits):
-    """Of a session whose workspace has no repository."""
-
-    @override
-    async def branches(self) -> tuple[AgentBranch, ...]:
-        return ()
-
-    @override
-    async def take(self, branches: Sequence[AgentBranch], flush: FlushId) -> tuple[RefUpdate, ...]:
-        return ()
-
-    @override
-    async def forward(self, ref: RefUpdate, flush: FlushId) -> RefUpdate:
-        return ref
-
-    @override
-    async def give_back(self, flush: FlushId) -> tuple[RefUpdate, ...]:
-        return ()
 
 
 def is_commit_id(text: str) -> bool:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.agent_git import AgentGit, AgentRefs, GivenRepository
 from bbox_server.domain.commit import (
     AgentBranch,
-    AgentCommits,
     CommitId,
     RefUpdate,
     pending,
@@ -71,9 +71,9 @@ class GitAgentCommits(AgentCommits):
             )
 
     @override
-    async def forward(self, ref: RefUpdate, flush: FlushId) -> RefUpdate:
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
         async with self._turn:
-            return await asyncio.to_thread(self._forward, ref, flush)
+            return await asyncio.to_thread(self._forward, flush)
 
     @override
     async def give_back(self, flush: FlushId) -> tuple[RefUpdate, ...]:
@@ -148,38 +148,39 @@ class GitAgentCommits(AgentCommits):
             bundle = self._quarantine(branch.repository).bundle(branch.name, branch.tip)
             receiver.fetch(bundle, source_ref(branch.name), branch.ref)
             bundle.unlink()
-            done = RefUpdate(
+            is_behind = receiver.is_forwardable(branch.name, branch.tip)
+            return RefUpdate(
                 repository=branch.repository,
                 ref=branch.ref,
                 before=before,
-                after=receiver.tip(branch.ref),
+                after=branch.tip,
+                branch=branch.name if is_behind else "",
             )
-            return replace(done, branch=receiver.forwardable(done, branch.name))
         except BboxError as error:
             return self._not_done(error, branch.repository, branch.ref)
 
-    def _forward(self, ref: RefUpdate, flush: FlushId) -> RefUpdate:
-        receiver = self._receiver(ref.repository)
-        branch = f"refs/heads/{ref.branch}"
+    def _forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        own = session_ref(self.session, "")
+        fetched = [one for one in self._record.load() if one.flush == flush]
+        moved = (self._forward_one(one, own) for one in fetched if one.ref.startswith(own))
+        return tuple(update for update in moved if update is not None)
+
+    def _forward_one(self, fetched: RefChange, own: str) -> RefUpdate | None:
+        """Move one branch; None where it was not the agent's that lies behind."""
+        name = fetched.ref.removeprefix(own)
+        branch = f"refs/heads/{name}"
+        repository = WorkspacePath(fetched.work_tree)
+        receiver = self._receiver(repository)
+        after = CommitId(fetched.after)
         try:
             before = receiver.tip(branch)
-            if before is None or ref.after is None or not receiver.forwardable(ref, ref.branch):
-                return replace(
-                    ref, ref=branch, failure=f"{branch} can't be moved forward any more."
-                )
-            self._record.note(
-                RefChange(
-                    flush=flush,
-                    work_tree=str(ref.repository),
-                    ref=branch,
-                    before=before,
-                    after=ref.after,
-                )
-            )
-            receiver.forward(ref.branch, before, ref.after)
+            if before is None or not receiver.is_forwardable(name, after):
+                return None
+            self._record.note(replace(fetched, ref=branch, before=before))
+            receiver.forward(name, before, after)
         except BboxError as error:
-            return self._not_done(error, ref.repository, branch)
-        return RefUpdate(repository=ref.repository, ref=branch, before=before, after=ref.after)
+            return self._not_done(error, repository, branch)
+        return RefUpdate(repository=repository, ref=branch, before=before, after=after)
 
     def _give_back(self, flush: FlushId) -> tuple[RefUpdate, ...]:
         changes = [one for one in self._record.load() if one.flush == flush]

@@ -49,16 +49,15 @@ class Receiver:
             # The session's directory is closed to the repository's owner.
             git.ask(*words, "/dev/stdin", refspec, stdin=bundle.read_bytes())
 
-    def forwardable(self, ref: RefUpdate, name: str) -> str:
-        """The user's branch that lies behind a ref, if it may be moved; else empty."""
+    def is_forwardable(self, name: str, after: CommitId) -> bool:
+        """Whether the user's branch of a name lies behind a commit, and may be moved."""
         branch = f"{_HEADS}{name}"
         tip = self.tip(branch)
-        if tip is None or ref.after is None or tip == ref.after or ref.failure:
-            return ""
+        if tip is None or tip == after:
+            return False
         git = self._git
-        if not git.agrees("merge-base", "--is-ancestor", tip, ref.after):
-            return ""
-        return name if self._is_free(git, branch) else ""
+        is_behind = git.agrees("merge-base", "--is-ancestor", tip, after)
+        return is_behind and self._is_free(git, branch)
 
     def forward(self, name: str, before: CommitId, after: CommitId) -> None:
         """Move a branch; where it is checked out the index follows, and no file is touched."""
