@@ -184,6 +184,9 @@ def _command_parsers() -> dict[str, Parser]:
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    parsers["flush"].add_argument(
+        "--fast-forward", action="store_true", help="move your branches to the agent's commits"
+    )
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")

@@ -74,6 +74,14 @@ class _Sides:
             return ""
         return os.fsdecode(content)
 
+    def has_directory(self, path: WorkspacePath) -> bool:
+        """Whether the agent changed anything in a directory that is still one."""
+        try:
+            os.close(open_directory_beneath(self.upper_fd, path))
+        except OSError:
+            return False
+        return True
+
     def below(self, directory: WorkspacePath, limits: TreeLimits) -> Upper:
         """All that the agent has in a directory."""
         try:
@@ -107,6 +115,8 @@ class OverlayGit(AgentGit):
     def refs(self, repository: GivenRepository) -> AgentRefs:
         given = _given_names(self._tree, repository)
         with self._sides() as sides:
+            if not sides.has_directory(repository.inner):
+                return AgentRefs()
             before = _branches(sides, Side.BASELINE, repository, given)
             names = given | _agent_names(sides, repository)
             after = _branches(sides, Side.AGENT, repository, names)
@@ -147,7 +157,11 @@ class OverlayGit(AgentGit):
             return GivenRepository(work_tree=inner.parent, git_dir=host, inner=inner)
         if GIT_NAME not in inner.parts:
             return None
-        for setting in self._git.settings(Path(host, "config").read_bytes()):
+        try:
+            settings = self._git.settings(Path(host, "config").read_bytes())
+        except (OSError, BboxError):
+            return None
+        for setting in settings:
             if (setting.section, setting.key) == ("core", "worktree") and setting.value:
                 work_tree = posixpath.normpath(f"{git_dir}/{setting.value}")
                 if not work_tree.startswith(("..", "/")):
