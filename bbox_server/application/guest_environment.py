@@ -15,9 +15,7 @@ from bbox_server.domain.environment import (
     merged_patterns,
     universal,
 )
-from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE
 from bbox_server.domain.run import RunRequest
-from bbox_server.domain.session import SessionId
 
 # What a terminal program needs to draw rightly (compat VM-12).
 TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
@@ -74,15 +72,9 @@ def guest_environment(
 
 
 def own_variables(
-    agent: Agent | None, access: Access, session: SessionId, *, has_certificates: bool
+    agent: Agent | None, access: Access, facts: RunFacts, *, has_certificates: bool
 ) -> dict[str, str]:
     """What bbox itself says: providers, certificates, facts of the run (AGT-12)."""
-    facts = RunFacts(
-        agent=agent.name if agent else "",
-        workspace=GUEST_WORKSPACE,
-        home=GUEST_HOME,
-        session=session,
-    )
     return {
         **(agent.provider_environment(access) if agent else {}),
         **(CERTIFICATE_VARIABLES if has_certificates else {}),

@@ -147,6 +147,12 @@ def _add_policy_options(parser: Parser) -> None:
         "--allow-host", metavar="HOST[:PORT]", action="append", default=[], help="reach this too"
     )
     parser.add_argument(
+        "--git-token",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent use your GitHub token for this workspace's remotes; "
+        "the token stays on this host",
+    )
+    parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
 

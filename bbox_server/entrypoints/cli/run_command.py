@@ -172,6 +172,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
+            git_token=bool(values.git_token),
         ),
         terminal=size_message(terminal.size()),
     )

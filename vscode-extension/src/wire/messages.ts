@@ -378,6 +378,7 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly gitToken?: boolean;
 }
 
 /**
