@@ -25,7 +25,10 @@ class AgentCommits(Protocol):
         ...
 
     async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
-        """Move the user's branches forward to what a flush fetched; files are left as they are."""
+        """Move the user's branches forward to what was fetched, noted under a flush.
+
+        Files are left as they are.
+        """
         ...
 
     async def give_back(self, flush: FlushId) -> tuple[RefUpdate, ...]:

@@ -140,6 +140,18 @@ async def test_a_later_flush_is_given_back_alone(make: Make, tmp_path: Path) -> 
 
 
 @BOTH
+async def test_a_branch_can_move_after_a_later_flush(make: Make, tmp_path: Path) -> None:
+    repository = await make(tmp_path)
+    tip = repository.commit("Agent")
+    before = repository.refs()["refs/heads/main"]
+    await repository.commits.take(await repository.commits.branches(), FIRST)
+    assert len(await repository.commits.forward(SECOND)) == 1
+    assert repository.refs()["refs/heads/main"] == tip
+    await repository.commits.give_back(SECOND)
+    assert (repository.refs()["refs/heads/main"], repository.refs()[REF]) == (before, tip)
+
+
+@BOTH
 async def test_what_the_user_moved_stays(make: Make, tmp_path: Path) -> None:
     repository = await make(tmp_path)
     repository.commit("Agent")

@@ -65,14 +65,12 @@ class MemoryCommits(AgentCommits):
     @override
     async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
         own = session_ref(SESSION, "")
-        taken = [
-            (ref.removeprefix(own), after)
-            for done, ref, _, after in self._record
-            if done == flush and ref.startswith(own)
-        ]
+        taken = {
+            ref.removeprefix(own): after for _, ref, _, after in self._record if ref.startswith(own)
+        }
         return tuple(
             self._set(f"refs/heads/{name}", after, flush)
-            for name, after in taken
+            for name, after in taken.items()
             if self._is_behind(name, after)
         )
 

@@ -39,7 +39,8 @@ async def review(values: Namespace, services: Services, console: Console) -> int
 
 async def flush(values: Namespace, services: Services, console: Console) -> int:
     """Write what is accepted."""
-    record = services.find(values.session, services.directory)
+    is_late = bool(values.fast_forward)  # the commits may have come with an earlier flush
+    record = services.find(values.session, services.directory, done_too=is_late)
     async with opened_review(record.id, services) as opened:
         plan = await opened.plan()
         if values.dry_run:
@@ -148,7 +149,7 @@ def tell_offer(report: FlushReport, console: Console) -> None:
     if offer(report.refs):
         console.note(
             f"{offer(report.refs)} can move forward to the agent's commits: "
-            "`git merge --ff-only`, or next time `bbox flush --fast-forward`."
+            "bbox flush --fast-forward"
         )
 
 

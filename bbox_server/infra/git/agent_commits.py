@@ -161,8 +161,12 @@ class GitAgentCommits(AgentCommits):
 
     def _forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
         own = session_ref(self.session, "")
-        fetched = [one for one in self._record.load() if one.flush == flush]
-        moved = (self._forward_one(one, own) for one in fetched if one.ref.startswith(own))
+        fetched = {
+            (one.work_tree, one.ref): replace(one, flush=flush)
+            for one in self._record.load()
+            if one.ref.startswith(own)
+        }
+        moved = (self._forward_one(one, own) for one in fetched.values())
         return tuple(update for update in moved if update is not None)
 
     def _forward_one(self, fetched: RefChange, own: str) -> RefUpdate | None:
