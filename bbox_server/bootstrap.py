@@ -23,6 +23,7 @@ from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.clock import IdSource
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
@@ -55,6 +56,7 @@ PACKAGE: Final = "bbox-server"
 TERMINAL_RING: Final = "terminal.ring"
 UPPER: Final = "upper"
 FLUSHES: Final = "flush"
+AGENT_GIT: Final = "git"
 # Where distributions keep what their own clients trust, besides SSL_CERT_FILE.
 CERTIFICATE_BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -281,8 +283,12 @@ class Composition:
             lock=self._workspace_lock(record.workspace),
             session=record.id,
         )
+        commits = self.agent_commits(record, directories)
         changes = ReviewChanges(
-            overlay=self.overlay(directories, record.generation), differ=differ, reviews=reviews
+            overlay=self.overlay(directories, record.generation),
+            differ=differ,
+            reviews=reviews,
+            commits=commits,
         )
         planning = PlanFlush(
             review=changes, files=DiskWorkspace(workspace=record.workspace), differ=differ
@@ -290,9 +296,27 @@ class Composition:
         return ReviewParts(
             changes=changes,
             flush=FlushChanges(planning=planning, flusher=flusher),
-            undo=UndoFlush(flusher=flusher, reviews=reviews),
+            undo=UndoFlush(flusher=flusher, reviews=reviews, commits=commits),
             recover=RecoverFlush(flusher=flusher),
             observer=self.observe(directories, record.id),
+        )
+
+    def agent_commits(self, record: SessionRecord, directories: SessionDirectories) -> AgentCommits:
+        """The way of a session's commits into the user's repositories."""
+        from bbox_server.infra.git.agent_commits import GitAgentCommits
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.agent_refs import OverlayGit
+        from bbox_server.infra.workspace.overlay import OverlayPlace
+
+        assert record.generation is not None  # noqa: S101 (OpenReview has checked it)
+        place = OverlayPlace(
+            generation=record.generation, upper=below(directories.state, UPPER), owner=self.user
+        )
+        return GitAgentCommits(
+            view=OverlayGit(place=place, git=GitCommand()),
+            session=record.id,
+            workspace=record.workspace,
+            directory=Path(directories.state, AGENT_GIT),
         )
 
     def overlay(self, directories: SessionDirectories, generation: HostPath) -> Overlay:

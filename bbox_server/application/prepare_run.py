@@ -29,10 +29,17 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
+from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
+from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
+from bbox_server.domain.identity import (
+    GitIdentities,
+    GitIdentity,
+    author_environment,
+    guest_config,
+)
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -92,36 +99,60 @@ class PrepareRun:
         agent = self.agents.get(request.agent) if request.agent is not None else None
         served = _served(agent, request.environ)
         found = await self._gather(request, agent)
+        git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
         own = own_variables(
-            agent, access, session, has_certificates=bool(self.trusted_certificates)
+            agent,
+            access,
+            RunFacts(
+                agent=agent.name if agent else "",
+                workspace=GUEST_WORKSPACE,
+                home=GUEST_HOME,
+                session=session,
+                has_git_token=bool(git),
+            ),
+            has_certificates=bool(self.trusted_certificates),
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(request, agent, resources.memory_mib, own),
+            env=guest_environment(
+                request,
+                agent,
+                {
+                    **(agent.memory.environment(resources.memory_mib) if agent else {}),
+                    **author_environment(found.identity),
+                },
+                own,
+            ),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
                     path=PurePosixPath(".gitconfig"),
-                    content=guest_config(found.identity).encode(),
+                    content=_gitconfig(found.identity, git, placeholder).encode(),
                 ),
                 *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
             ),
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(request, agent, served, found.package_rules),
-            credentials=_proxy_spec(served, placeholder, directories),
+            policy=_policy(request, agent, (*served, *git), found.package_rules),
+            credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
         )
-        self._tell(launch, agent, served)
+        self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
 
-    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
+    def _tell(
+        self,
+        launch: Launch,
+        agent: Agent | None,
+        served: tuple[ServedRoute, ...],
+        git: tuple[ServedRoute, ...],
+    ) -> None:
         """What a user must know before the agent starts."""
         if agent is not None and agent.unattended:
             self.progress.noted(
@@ -131,6 +162,12 @@ class PrepareRun:
         providers = ", ".join(one.route.provider for one in served)
         keys = f"; the key for {providers} stays on this host" if served else ""
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
+        if git:
+            names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
+            self.progress.noted(
+                f"The agent may read and write {names} with your GitHub token, "
+                "which stays on this host"
+            )
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -138,7 +175,7 @@ class PrepareRun:
             snapshot = tasks.create_task(self._snapshot(request))
             verdict = tasks.create_task(self.backend.probe())
             groups = tasks.create_task(self.package_hosts.groups())
-            identity = tasks.create_task(self.identities.find())
+            identity = tasks.create_task(self.identities.find(request.workspace))
         if verdict.result().warning:
             self.progress.warned(verdict.result().warning)
         rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
@@ -188,6 +225,14 @@ def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRout
     if missing and not found:
         raise missing[0]
     return tuple(found)
+
+
+def _gitconfig(
+    identity: GitIdentity, git: tuple[ServedRoute, ...], placeholder: PlaceholderToken
+) -> str:
+    base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
+    extra = git_settings(identity.remotes, placeholder, base) if git else ()
+    return guest_config(identity, extra)
 
 
 def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:

@@ -19,6 +19,17 @@ class ResourceRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GitAccess:
+    """What of the user's git the agent may use; nothing unless the user says so (P-22).
+
+    Attributes:
+        token: The GitHub token, for the workspace's remotes.
+    """
+
+    token: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """One run.
 
@@ -43,3 +54,4 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    git: GitAccess = field(default_factory=GitAccess)

@@ -20,7 +20,7 @@ from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, ResourceRequest, RunRequest
 from bbox_server.domain.session import EventKind, ExitStatus, SessionState
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.vm import VmEnd
@@ -53,8 +53,9 @@ class NoPackageHosts(PackageHosts):
 
 class Somebody(GitIdentities):
     @override
-    async def find(self) -> GitIdentity:
-        return GitIdentity(name="Ada", email="ada@example.invalid")
+    async def find(self, workspace: HostPath) -> GitIdentity:
+        remotes = ("https://github.com/ada/tally.git",)
+        return GitIdentity(name="Ada", email="ada@example.invalid", remotes=remotes)
 
 
 async def edit(process: FakeProcess) -> ExitStatus:
@@ -355,3 +356,18 @@ def _with_provider(agent: Agent) -> Agent:
             AgentFile(path=PurePosixPath("agent.toml"), template="key = '${openai_placeholder}'"),
         ),
     )
+
+
+async def test_a_git_token_is_served_only_when_it_is_asked_for(house: House) -> None:
+    environ = {"GITHUB_TOKEN": "ghp_secret", "TERM": "xterm"}
+    await house.run(a_request(environ=environ, env_forward=("GITHUB_*",)))
+    assert house.proxy.specs == []
+    await house.run(a_request(environ=environ, git=GitAccess(token=True)))
+    (spec,) = house.proxy.specs
+    assert [served.route.mount for served in spec.routes] == ["/git/ada/tally.git"]
+    shell = house.shells.shells[-1]
+    config, _ = shell.files["/home/sandbox/.gitconfig"]
+    assert b"insteadOf = https://github.com/ada/tally.git" in config
+    given = repr((shell.files, [process.command for process in shell.processes]))
+    assert "ghp_secret" not in given
+    assert ("BBOX_GIT_TOKEN_AVAILABLE", "1") in shell.processes[0].command.env.items()

@@ -147,6 +147,12 @@ def _add_policy_options(parser: Parser) -> None:
         "--allow-host", metavar="HOST[:PORT]", action="append", default=[], help="reach this too"
     )
     parser.add_argument(
+        "--git-token",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent use your GitHub token for this workspace's remotes; "
+        "the token stays on this host",
+    )
+    parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
 
@@ -184,6 +190,9 @@ def _command_parsers() -> dict[str, Parser]:
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    parsers["flush"].add_argument(
+        "--fast-forward", action="store_true", help="move your branches to the agent's commits"
+    )
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")

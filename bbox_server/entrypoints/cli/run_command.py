@@ -18,14 +18,17 @@ from bbox_server.domain.review import Review
 from bbox_server.domain.session import ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
-from bbox_server.entrypoints.cli.changes_view import summary_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
 from bbox_server.entrypoints.cli.progress import ProgressLines
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
-from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
+from bbox_server.entrypoints.cli.review_command import (
+    apply_ordinary,
+    overview_lines,
+    review_interactively,
+)
 from bbox_server.entrypoints.cli.services import Services
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
@@ -174,6 +177,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
+            git_token=bool(values.git_token),
         ),
         terminal=size_message(terminal.size()),
     )
@@ -243,7 +247,7 @@ async def _end(
 
 def _ask(listed: Review, console: Console) -> str:
     console.say()
-    for line in summary_lines(listed, console.style):
+    for line in overview_lines(listed, console):
         console.say(line)
     console.say()
     answer = console.ask(
