@@ -275,7 +275,8 @@ class Composition:
         from bbox_server.infra.workspace.present import DiskWorkspace
 
         assert record.generation is not None  # noqa: S101 (OpenReview has checked it)
-        differ = GitDiffer(scratch=directories.runtime)
+        # Not in the runtime directory: that goes with the run, which may end meanwhile.
+        differ = GitDiffer(scratch=directories.state)
         reviews = ReviewFile(directory=directories.state)
         flusher = DiskFlusher(
             workspace=record.workspace,

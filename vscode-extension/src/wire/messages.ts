@@ -395,6 +395,15 @@ export interface RunParams {
   readonly terminal?: TerminalSizeMessage;
 }
 
+/**
+ * The session's host was killed, and its microVM with it. The agent's files are kept.
+ *
+ * Any request on the session starts another host, which goes to the review.
+ */
+export interface SessionLost {
+  readonly session: string;
+}
+
 /** A session's summary. Times are seconds since the epoch. */
 export interface SessionMessage {
   readonly id: string;
