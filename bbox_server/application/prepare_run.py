@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.application.guest_environment import guest_environment, own_variables
 from bbox_server.domain.agent import (
     Access,
@@ -25,6 +26,7 @@ from bbox_server.domain.credential import (
     ServedRoute,
     find_key,
 )
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
@@ -40,6 +42,7 @@ from bbox_server.domain.identity import (
 )
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
 from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -60,7 +63,7 @@ class Ingredients:
     """What was found at the same time."""
 
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     verdict: AcceleratorVerdict
     package_rules: EgressPolicy
     identity: GitIdentity
@@ -79,6 +82,7 @@ class PrepareRun:
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
+    logins: CarryLogin
 
     def name(self, request: RunRequest) -> str:
         """What to call the run. Raises: agent.unknown, agent.invalid-name."""
@@ -97,7 +101,8 @@ class PrepareRun:
         """
         self.progress.started(Phase.PREPARE, "Preparing")
         agent = self.agents.get(request.agent) if request.agent is not None else None
-        served = _served(agent, request.environ)
+        login = self.logins.load(agent, request.login)
+        served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
         git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
         placeholder = self.proxy.new_placeholder()
@@ -133,6 +138,8 @@ class PrepareRun:
                     path=PurePosixPath(".gitconfig"),
                     content=_gitconfig(found.identity, git, placeholder).encode(),
                 ),
+                *login_files(login),
+                # Last: where both write a file, ours counts.
                 *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
             ),
             root=found.root,
@@ -141,6 +148,7 @@ class PrepareRun:
             policy=_policy(request, agent, (*served, *git), found.package_rules),
             credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            login=login,
         )
         self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
@@ -168,6 +176,9 @@ class PrepareRun:
                 f"The agent may read and write {names} with your GitHub token, "
                 "which stays on this host"
             )
+        if launch.login is not None and launch.login.files:
+            names = ", ".join(str(file.path) for file in launch.login.files)
+            self.progress.noted(f"Saved login carried into the guest: {names}")
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -197,7 +208,9 @@ class PrepareRun:
         self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
         return root
 
-    async def _snapshot(self, request: RunRequest) -> Snapshot:
+    async def _snapshot(self, request: RunRequest) -> Snapshot | None:
+        if request.mode is WorkspaceMode.DIRECT:
+            return None
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report
@@ -208,7 +221,14 @@ class PrepareRun:
         return snapshot
 
 
-def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRoute, ...]:
+def _has_login(login: CarriedLogin | None, request: RunRequest) -> bool:
+    """Whether the agent can do without a key: it is logged in, or will be."""
+    return request.login.inside or bool(login and login.files)
+
+
+def _served(
+    agent: Agent | None, environ: Mapping[str, str], *, has_login: bool
+) -> tuple[ServedRoute, ...]:
     """The agent's providers whose keys are here; one at least, or it could do nothing."""
     if agent is None:
         return ()
@@ -222,7 +242,7 @@ def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRout
             if error.code is not ErrorCode.CREDENTIAL_MISSING:
                 raise
             missing.append(error)
-    if missing and not found:
+    if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
 

@@ -4,6 +4,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.workspace import HostPath
@@ -30,6 +31,21 @@ class GitAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginOptions:
+    """What to do with the agent's own login (compat CLI-19).
+
+    Attributes:
+        save: Keep it between runs.
+        seed: Take the host's own login over, where it is newer.
+        inside: The user logs in inside: no key of a provider is needed.
+    """
+
+    save: bool = True
+    seed: bool = False
+    inside: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """One run.
 
@@ -41,6 +57,8 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        acknowledged: The user knows what direct mode means for this workspace.
+        trace: Write the session's trace, and keep it up to date.
     """
 
     agent: str | None
@@ -55,3 +73,7 @@ class RunRequest:
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
     git: GitAccess = field(default_factory=GitAccess)
+    login: LoginOptions = field(default_factory=LoginOptions)
+    trace: bool = False
+    mode: WorkspaceMode = WorkspaceMode.SNAPSHOT
+    acknowledged: bool = False

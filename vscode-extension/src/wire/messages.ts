@@ -379,6 +379,12 @@ export interface RunOptions {
   readonly envForward?: readonly string[];
   readonly program?: string;
   readonly gitToken?: boolean;
+  readonly saveLogin?: boolean;
+  readonly seedLogin?: boolean;
+  readonly logIn?: boolean;
+  readonly trace?: boolean;
+  readonly workspaceMode?: WorkspaceMode;
+  readonly acknowledgeDirect?: boolean;
 }
 
 /**
@@ -550,3 +556,6 @@ export type Verdict = "undecided" | "accepted" | "rejected" | "mixed" | "edited"
 
 /** Why a change is listed and counted but can't be flushed. */
 export type WithheldReason = "excluded" | "secret" | "gitInternal" | "specialFile" | "leavesWorkspace" | "tooLarge";
+
+/** What the agent works on (compat CLI-14, CFG-07). */
+export type WorkspaceMode = "snapshot" | "direct";
