@@ -18,6 +18,7 @@ from typing import Final
 from typing_extensions import override
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
@@ -124,6 +125,7 @@ class Composition:
             run_log=self.run_log,
             review=self.open_review,
             diagnose=self.diagnose,
+            explain=self.explain,
             logs=DiskSessionLogs(state=self.directories.state),
             desk=UserDesk(environ=self.environ),
         )
@@ -311,6 +313,17 @@ class Composition:
             excludes=DiskExcludes(),
             git=GitCommand(),
             classify=lambda path: classify(path, is_secret=is_secret),
+        )
+
+    def explain(self) -> ExplainPath:
+        """Which rule hides a path."""
+        from bbox_server.infra.excludes.disk import DiskExcludes
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.paths import DiskPaths
+
+        return ExplainPath(
+            excludes=DiskExcludes(),
+            paths=lambda workspace: DiskPaths(workspace=workspace, git=GitCommand()),
         )
 
     def diagnose(self) -> Diagnose:

@@ -48,6 +48,7 @@ class ErrorCode(StrEnum):
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
     IMAGE_NOT_FOUND = "image.not-found"
     IMAGE_UNSUPPORTED = "image.unsupported"
+    PATH_OUTSIDE = "path.outside-workspace"
     PROCESS_FAILED = "process.failed"
     PROTOCOL_MISMATCH = "protocol.mismatch"
     REVIEW_INVALID = "review.invalid"
@@ -109,6 +110,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
     ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
+    ErrorCode.PATH_OUTSIDE: _entry("A path is not in the workspace.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
     ErrorCode.PROTOCOL_MISMATCH: _entry("Client and server are of different versions.", Retry.FIX),
     ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),

@@ -35,6 +35,9 @@ def test_what_is_in_a_secret_directory_is_secret(pattern: str) -> None:
         "a:b.pem",
         "creden\u0301tials.json".replace("\u0301", "\ufeff"),
         "KEY.KEY",
+        ".\uff45\uff4e\uff56",
+        "server.\uff30EM",
+        "\u212aey.\u212aey",
         "x.tfstate.7.backup",
     ],
 )

@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "logs",
     "list",
     "doctor",
+    "why",
     "help",
 )
 EGRESS_PROFILES: Final = ("permissive", "standard", "locked")
@@ -178,12 +179,13 @@ def _command_parsers() -> dict[str, Parser]:
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
-    for name in ("review", "flush", "undo", "sessions", "list", "doctor", "diff"):
+    for name in ("review", "flush", "undo", "sessions", "list", "doctor", "diff", "why"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    _add_why_command(parsers["why"])
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
@@ -207,7 +209,16 @@ DESCRIPTIONS: Final = {
     "logs": "Show what happened in a session.",
     "list": "List the agents.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
+    "why": "Tell which rule hides a path from the agent, or that none does.",
 }
+
+
+def _add_why_command(parser: Parser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="in the workspace")
+    parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
 
 
 def _add_review_command(parser: Parser) -> None:

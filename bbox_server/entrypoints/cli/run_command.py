@@ -26,6 +26,7 @@ from bbox_server.entrypoints.cli.progress import ProgressLines
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
+from bbox_server.entrypoints.cli.words import split_words
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
@@ -151,7 +152,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
-    env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
+    env_forward, allow_hosts = split_words(values.env_forward), split_words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
         parse_host_rule(text)
@@ -168,7 +169,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             tmp_size_mib=parse_mib(values.tmp_size) or None,
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
-            excludes=_words(values.exclude),
+            excludes=split_words(values.exclude),
         ),
         terminal=size_message(terminal.size()),
     )
@@ -195,11 +196,6 @@ def _image(given: str | None, services: Services) -> str | None:
     if prefix != "oci" or not path or path.startswith("/"):
         return given
     return f"oci:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
-
-
-def _words(values: list[str]) -> tuple[str, ...]:
-    """Repeatable and comma-splitting, as the flags of compat CLI-05 are."""
-    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
 def _tell_exit(status: ExitStatus, console: Console) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview
 from bbox_server.domain.agent import AgentRegistry
@@ -57,5 +58,6 @@ class Services:
     run_log: Callable[[], RunLog]
     review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]
+    explain: Callable[[], ExplainPath]
     logs: SessionLogs
     desk: Desk
