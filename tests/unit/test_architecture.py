@@ -20,7 +20,7 @@ HOMES: Final = {
     "typing_extensions": EVERYWHERE,
     "unidiff": ("infra/diff",),
     "watchfiles": ("infra/workspace",),
-    "yaml": ("infra/agents", "infra/config", "infra/images"),
+    "yaml": ("infra/agents", "infra/config", "infra/images", "infra/settings"),
     "yarl": ("infra/credential",),  # aiohttp's URL
 }
 VAGUE: Final = frozenset(
