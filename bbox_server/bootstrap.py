@@ -17,14 +17,18 @@ from typing import Final
 
 from typing_extensions import override
 
+from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview, ReviewParts
+from bbox_server.application.plan_run import PlanRun
+from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.credential import CredentialProxy
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.progress import ProgressObserver
@@ -126,6 +130,7 @@ class Composition:
             review=self.open_review,
             diagnose=self.diagnose,
             explain=self.explain,
+            plan=lambda progress: PlanRun(prepare=self.prepare_run(progress)),
             logs=DiskSessionLogs(state=self.directories.state),
             desk=UserDesk(environ=self.environ),
         )
@@ -199,17 +204,38 @@ class Composition:
             QemuSettings(user=self.user, cache_directory=cache),
         )
 
+    @cached_property
+    def credential_proxy(self) -> CredentialProxy:
+        """Where providers' keys are used."""
+        from bbox_server.infra.credential.proxy import ProcessCredentialProxy
+
+        return ProcessCredentialProxy(user=self.user, environment=self.environ)
+
+    def prepare_run(self, progress: ProgressObserver) -> PrepareRun:
+        """What decides on a run before it starts."""
+        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
+        from bbox_server.infra.git.identity import UserGitIdentity
+        from bbox_server.infra.settings.disk import DiskSettings
+
+        return PrepareRun(
+            agents=self.agents,
+            images=self.images,
+            snapshots=self.snapshots,
+            identities=UserGitIdentity(environ=self.environ),
+            settings=CarrySettings(source=DiskSettings(), progress=progress),
+            package_hosts=ClientPackageHosts(environment=self.environ),
+            backend=self.backend,
+            proxy=self.credential_proxy,
+            progress=progress,
+            trusted_certificates=trusted_certificates(self.environ),
+        )
+
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         """The run, for one terminal."""
-        from bbox_server.application.prepare_run import PrepareRun
         from bbox_server.application.run_sandbox import RunSandbox
-        from bbox_server.infra.credential.proxy import ProcessCredentialProxy
-        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
         from bbox_server.infra.egress.process_relay import ProcessRelay
-        from bbox_server.infra.git.identity import UserGitIdentity
         from bbox_server.infra.ssh.connector import AsyncsshConnector
 
-        proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
         clock = SystemClock()
         return RunAgent(
             sessions=self.sessions,
@@ -217,20 +243,10 @@ class Composition:
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
             snapshots=self.snapshots,
-            prepare=PrepareRun(
-                agents=self.agents,
-                images=self.images,
-                snapshots=self.snapshots,
-                identities=UserGitIdentity(environ=self.environ),
-                package_hosts=ClientPackageHosts(environment=self.environ),
-                backend=self.backend,
-                proxy=proxy,
-                progress=progress,
-                trusted_certificates=trusted_certificates(self.environ),
-            ),
+            prepare=self.prepare_run(progress),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),
-                proxy=proxy,
+                proxy=self.credential_proxy,
                 backend=self.backend,
                 shells=AsyncsshConnector(),
                 clock=clock,

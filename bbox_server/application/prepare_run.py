@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from bbox_server.application.guest_environment import guest_environment, own_variables
+from bbox_server.application.carry_settings import CarrySettings, with_settings
+from bbox_server.application.guest_environment import (
+    check_required,
+    forwarded_variables,
+    guest_environment,
+    own_variables,
+    tell_forwarded,
+)
 from bbox_server.domain.agent import (
     Access,
     Agent,
@@ -16,6 +23,7 @@ from bbox_server.domain.agent import (
     agent_name,
     derive_name,
 )
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import (
     GATEWAY_PORT,
     ROUTES,
@@ -68,6 +76,7 @@ class PrepareRun:
     snapshots: Snapshots
     package_hosts: PackageHosts
     identities: GitIdentities
+    settings: CarrySettings
     backend: VmBackend
     proxy: CredentialProxy
     progress: ProgressObserver
@@ -86,29 +95,34 @@ class PrepareRun:
 
         Raises:
             BboxError: agent.unknown, credential.missing, image.*, snapshot.*, workspace.invalid,
-                egress.invalid-rule, dependency.missing: all before anything was started.
+                egress.invalid-rule, dependency.missing, environment.missing,
+                settings.missing: all before anything was started.
         """
         self.progress.started(Phase.PREPARE, "Preparing")
         agent = self.agents.get(request.agent) if request.agent is not None else None
+        check_required(request, agent)
         served = _served(agent, request.environ)
         found = await self._gather(request, agent)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
+        forwarded = forwarded_variables(request, agent)
+        files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
+        settings = await self.settings(request, agent, files)
         own = own_variables(
             agent, access, session, has_certificates=bool(self.trusted_certificates)
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(request, agent, resources.memory_mib, own),
+            env=guest_environment(forwarded, agent, resources.memory_mib, own),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
                     path=PurePosixPath(".gitconfig"),
                     content=guest_config(found.identity).encode(),
                 ),
-                *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
+                *with_settings(files, settings),
             ),
             root=found.root,
             snapshot=found.snapshot,
@@ -116,7 +130,15 @@ class PrepareRun:
             policy=_policy(request, agent, served, found.package_rules),
             credentials=_proxy_spec(served, placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            carried=Carried(
+                variables=forwarded.names,
+                secrets=forwarded.secrets,
+                held_back=forwarded.held_back,
+                settings=settings,
+                identity=found.identity,
+            ),
         )
+        tell_forwarded(request, forwarded, self.progress)
         self._tell(launch, agent, served)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch

@@ -49,7 +49,7 @@ class ErrorCode(StrEnum):
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
     IMAGE_NOT_FOUND = "image.not-found"
     IMAGE_UNSUPPORTED = "image.unsupported"
-    PATH_OUTSIDE = "path.outside-workspace"
+    PATH_OUTSIDE = "path.outside"
     PROCESS_FAILED = "process.failed"
     PROTOCOL_MISMATCH = "protocol.mismatch"
     REVIEW_INVALID = "review.invalid"

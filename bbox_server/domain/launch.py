@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that is prepared: everything decided, nothing started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
@@ -37,10 +38,11 @@ class Launch:
         argv: The agent's whole command.
         env: Its environment, over the image's.
         credentials: The provider's proxy; None where the agent needs none.
+        carried: For the user: what of their machine is in `env` and `files`.
     """
 
     argv: tuple[str, ...]
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)
     directory: str
     files: tuple[GuestFile, ...]
     root: RootFilesystem
@@ -49,3 +51,4 @@ class Launch:
     policy: EgressPolicy
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
+    carried: Carried = field(default_factory=Carried)

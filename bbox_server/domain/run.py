@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.workspace import HostPath
 
 
@@ -30,6 +31,8 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        env_required: Names without which the run is of no use, beside the agent's own.
+        settings: What of the user's own settings of the agent is let in.
     """
 
     agent: str | None
@@ -43,3 +46,5 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    env_required: tuple[str, ...] = ()
+    settings: SettingsImport = field(default_factory=SettingsImport)

@@ -64,6 +64,7 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
+    import_settings: bool = True
 
 
 class RunParams(Message):

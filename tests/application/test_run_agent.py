@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
@@ -37,6 +38,7 @@ from tests.fakes.session import (
     MemorySessionStore,
     RecordingProgress,
 )
+from tests.fakes.settings import MemorySettings
 from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.vm import FakeVmBackend
@@ -84,6 +86,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
 
     async def run(self, request: RunRequest) -> RunOutcome:
@@ -114,6 +117,7 @@ class House:
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
                 identities=Somebody(),
+                settings=CarrySettings(source=self.settings, progress=self.progress),
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,

@@ -150,6 +150,12 @@ def _add_policy_options(parser: Parser) -> None:
     parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
+    parser.add_argument(
+        "--no-settings", action="store_true", help="do not carry your settings of the agent"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run and be carried, and end"
+    )
 
 
 def _add_review_options(parser: Parser) -> None:

@@ -19,6 +19,7 @@ from bbox_server.domain.terminal import UserTerminal
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.changes_view import summary_lines
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
@@ -27,11 +28,13 @@ from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.cli.words import split_words
+from bbox_server.entrypoints.session_host.requests import run_request
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import RunOptions, RunParams
+from bbox_server.wire.run_plan import run_plan_message
 from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 
 # 128 + the signal's number, as shells say it (compat CLI-23)
@@ -50,6 +53,8 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     params = _params(values, services, terminal)
     log = services.run_log()
     lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
+    if values.dry_run:
+        return await _dry_run(params, values, services, console, lines)
     async with services.gateway().start() as connection:
         await ask(connection, "bbox/run", params, SessionMessage)
         attached = AttachedTerminal(
@@ -68,6 +73,24 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
+
+
+async def _dry_run(
+    params: RunParams,
+    values: Namespace,
+    services: Services,
+    console: Console,
+    lines: ProgressLines,
+) -> int:
+    plan = await services.plan(lines)(run_request(params, dict(services.environ)))
+    request = plan.request
+    message = run_plan_message(plan.name, plan.image, request.workspace, plan.launch)
+    if values.json:
+        console.say(message.to_json(indent=2))
+        return 0
+    for line in dry_run_lines(message):
+        console.say(line)
+    return 0
 
 
 async def attach(values: Namespace, services: Services, console: Console) -> int:
@@ -170,6 +193,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
             excludes=split_words(values.exclude),
+            import_settings=not values.no_settings,
         ),
         terminal=size_message(terminal.size()),
     )

@@ -9,6 +9,7 @@ from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview
+from bbox_server.application.plan_run import PlanRun
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
@@ -59,5 +60,6 @@ class Services:
     review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]
     explain: Callable[[], ExplainPath]
+    plan: Callable[[ProgressObserver], PlanRun]
     logs: SessionLogs
     desk: Desk

@@ -78,7 +78,7 @@ def _workspace(given: str | None, directory: HostPath) -> HostPath:
 
 
 def _inside(workspace: HostPath, directory: HostPath, given: str) -> WorkspacePath:
-    """A path relative to the workspace. Raises: path.outside-workspace.
+    """A path relative to the workspace. Raises: path.outside.
 
     A link in the workspace is itself, not what it points to.
     """

@@ -10,6 +10,7 @@ from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
 from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.wire.review_request import DecideParams
 from bbox_server.wire.run import RunParams, TerminalSizeMessage
@@ -40,6 +41,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
+        settings=SettingsImport(enabled=None if options.import_settings else False),
     )
 
 

@@ -80,8 +80,8 @@ def list_files(
             continue
         yield from ((directory / name, None) for name in names)
         if len(directory.parts) - len(path.parts) >= DEPTH_LIMIT:
-            error = UnusableFileError(f"it is more than {DEPTH_LIMIT} directories deep")
-            yield from ((directory / name, error) for name in inner)
+            too_deep = UnusableFileError(f"it is more than {DEPTH_LIMIT} directories deep")
+            yield from ((directory / name, too_deep) for name in inner)
         else:
             pending += [directory / name for name in reversed(inner)]
 

@@ -314,6 +314,7 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly importSettings?: boolean;
 }
 
 /**
