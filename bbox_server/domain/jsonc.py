@@ -9,10 +9,9 @@ _BLANK: Final = " \t\r\n"
 def strip_jsonc(text: str) -> str:
     """The text without comments and without commas before a closing bracket.
 
-    Nothing in a string is touched. A block comment that has no end takes the rest with it. A byte
-    order mark goes as well.
+    Nothing in a string is touched. A block comment that has no end takes the rest with it.
     """
-    return _without_trailing_commas(_without_comments(text.removeprefix("\ufeff")))
+    return _without_trailing_commas(_without_comments(text))
 
 
 def _without_comments(text: str) -> str:

@@ -19,7 +19,6 @@ NOISE = st.sampled_from(["", " ", "\n", "/* , } */", "// ,]\n", "/**/", '/* " */
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ('\ufeff{"a": 1}', '{"a": 1}'),
         ("[1, 2, ]", "[1, 2 ]"),
         ("[1, /* last */ ]", "[1  ]"),
         ("[1] /* no end", "[1] "),
