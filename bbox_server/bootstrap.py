@@ -127,7 +127,6 @@ class Composition:
             agents=lambda: self.agents,
             gateway=self.gateway,
             run_log=self.run_log,
-            review=self.open_review,
             diagnose=self.diagnose,
             explain=self.explain,
             plan=lambda progress: PlanRun(prepare=self.prepare_run(progress)),
@@ -416,6 +415,10 @@ class HostComposition(Composition):
             replay = reader.read(offset, limit)
             return replay.offset, replay.data
 
+        def leave() -> None:
+            place.remove()
+            self.sessions.forget_unborn(self.session)
+
         return HostServices(
             session=self.session,
             version=version(PACKAGE),
@@ -430,7 +433,7 @@ class HostComposition(Composition):
             review=self.open_review,
             review_parts=self.review_parts,
             ending=place.locked,
-            leave=place.remove,
+            leave=leave,
         )
 
     @override

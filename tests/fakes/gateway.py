@@ -72,10 +72,6 @@ class FakeGateway(SessionGateway):
             )
         yield self._connection(session)
 
-    @override
-    async def is_hosted(self, session: SessionId) -> bool:
-        return session == SESSION
-
     def _connection(self, session: SessionId) -> FakeConnection:
         self.connections.append(FakeConnection(session))
         return self.connections[-1]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session's review: at its host where it has one, else in this process."""
+"""A session's review as the commands see it."""
 
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -84,13 +84,8 @@ class OpenedReview(Protocol):
 
 @asynccontextmanager
 async def opened_review(session: SessionId, services: Services) -> AsyncIterator[OpenedReview]:
-    """The review, wherever it is. Raises: as OpenReview, and session.host-failed."""
-    gateway = services.gateway()
-    if await gateway.is_hosted(session):
-        from bbox_server.entrypoints.cli.remote_review import RemoteReview
+    """The review at the session's host. Raises: as SessionGateway.connect, and OpenReview."""
+    from bbox_server.entrypoints.cli.remote_review import RemoteReview
 
-        async with gateway.connect(session) as connection:
-            yield RemoteReview(connection)
-        return
-    async with services.review()(session) as review:
-        yield review
+    async with services.gateway().connect(session) as connection:
+        yield RemoteReview(connection)

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bbox_server.domain.change import ChangeId, Hunk, Side
 from bbox_server.domain.decision import BulkAcceptance, Decision, accept_in_bulk
+from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushReport
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.plan import FlushPlan, PlanHash
@@ -126,6 +127,12 @@ class RemoteChanges:
         path = str((await self.list()).item(change).change.path)
         params = FileReadParams(session=self._session, side=side, path=path)
         content = await ask(self._connection, "bbox/file/read", params, FileContent)
+        if content.too_large:
+            raise BboxError(
+                ErrorCode.REVIEW_INVALID,
+                cause=f"{path} has {content.size} bytes.",
+                remediation="Accept or reject it as a whole.",
+            )
         return from_base64(content.data)
 
     async def _decide(

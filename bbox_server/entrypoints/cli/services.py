@@ -8,7 +8,6 @@ from typing import Protocol
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.find_session import FindSession
-from bbox_server.application.open_review import OpenReview
 from bbox_server.application.plan_run import PlanRun
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.desk import Desk
@@ -57,7 +56,6 @@ class Services:
     agents: Callable[[], AgentRegistry]
     gateway: Callable[[], SessionGateway]
     run_log: Callable[[], RunLog]
-    review: Callable[[], OpenReview]
     diagnose: Callable[[], Diagnose]
     explain: Callable[[], ExplainPath]
     plan: Callable[[ProgressObserver], PlanRun]

@@ -83,12 +83,8 @@ async def discard(values: Namespace, services: Services, console: Console) -> in
         if (answer or "").lower() not in {"y", "yes"}:
             console.say("Nothing is discarded.")
             return 0
-    gateway = services.gateway()
-    if await gateway.is_hosted(record.id):
-        async with gateway.connect(record.id) as connection:
-            await connection.request("bbox/sessions/discard", {"session": record.id})
-    else:
-        await services.review().discard(record.id)
+    async with services.gateway().connect(record.id) as connection:
+        await connection.request("bbox/sessions/discard", {"session": record.id})
     console.say(f"Session {record.id} is discarded.")
     return 0
 

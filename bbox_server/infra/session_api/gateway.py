@@ -65,18 +65,6 @@ class SocketGateway(SessionGateway):
         async with self._connected(session) as connection:
             yield connection
 
-    @override
-    async def is_hosted(self, session: SessionId) -> bool:
-        place = HostPlace(runtime=self.runtime, session=session)
-        if not place.address.exists():
-            return False
-        async with place.locked():
-            client = place.connect()
-        if client is None:
-            return False
-        client.close()
-        return True
-
     @asynccontextmanager
     async def _connected(self, session: SessionId) -> AsyncIterator[SessionConnection]:
         place = HostPlace(runtime=self.runtime, session=session)
