@@ -77,13 +77,13 @@ def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVa
 def guest_environment(
     forwarded: ForwardedVariables,
     agent: Agent | None,
-    memory_mib: int,
+    shares: Mapping[str, str],
     authoritative: Mapping[str, str],
 ) -> dict[str, str]:
     """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05)."""
     return assembled(
         defaults=agent.env if agent else {},
-        shares=agent.memory.environment(memory_mib) if agent else {},
+        shares=shares,
         forwarded_variables=forwarded.values,
         authoritative=authoritative,
     )

@@ -110,12 +110,13 @@ class PrepareRun:
         forwarded = forwarded_variables(request, agent)
         files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
         settings = await self.settings(request, agent, files)
+        shares = agent.memory.environment(resources.memory_mib) if agent else {}
         own = own_variables(
             agent, access, session, has_certificates=bool(self.trusted_certificates)
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(forwarded, agent, resources.memory_mib, own),
+            env=guest_environment(forwarded, agent, shares, own),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
