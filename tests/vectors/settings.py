@@ -152,7 +152,9 @@ def told(root: Path, question: str) -> SettingsKind:
         case _ if "malformed" in question or "array" in question:
             place.write_text("[]" if "array" in question else "{")
             return SettingsKind.MERGE_FILE
-        case _ if "missing" not in question:
+        case _ if "missing" in question:
+            pass
+        case _:
             raise UnknownKindError
     return SettingsKind.FILE
 
