@@ -187,7 +187,8 @@ class PrepareRun:
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report
-        hidden = f", {report.excluded + report.secret} hidden" if report.excluded else ""
+        count = report.excluded + report.secret
+        hidden = f", {count} hidden" if count else ""
         self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
         for skipped in report.skipped:
             self.progress.warned(f"Not in the snapshot: {skipped}")
