@@ -72,6 +72,7 @@ class RunOptions(Message):
     trace: bool = False
     workspace_mode: WorkspaceMode | None = None
     acknowledge_direct: bool = False
+    import_settings: bool = True
 
 
 class RunParams(Message):

@@ -385,6 +385,7 @@ export interface RunOptions {
   readonly trace?: boolean;
   readonly workspaceMode?: WorkspaceMode;
   readonly acknowledgeDirect?: boolean;
+  readonly importSettings?: boolean;
 }
 
 /**
