@@ -12,6 +12,7 @@ from bbox_server.application.session_journal import SessionJournal
 from bbox_server.application.told_phase import tell_past, told_phase
 from bbox_server.application.undo_flush import RecoverFlush, UndoFlush
 from bbox_server.domain.clock import Clock
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
@@ -81,10 +82,13 @@ class SessionReview:
         self.journal.enter(SessionState.REVIEWING)
         return report
 
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched. Raises: flush.busy."""
+        return await self.parts.flush.forward(flush)
+
     async def settle(self) -> None:
         """The session is done when nothing is undecided and nothing waits for a flush."""
-        review = await self.changes.list()
-        if not review.undecided and not review.accepted:
+        if (await self.changes.list()).is_settled:
             self.journal.enter(SessionState.DONE)
 
     def _announce(self, report: FlushReport) -> None:
@@ -95,6 +99,7 @@ class SessionReview:
                 "kind": report.kind.value,
                 "applied": len(report.applied),
                 "failed": len(report.failed),
+                "refs": len(report.refs),
             },
         )
 

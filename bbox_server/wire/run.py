@@ -65,12 +65,14 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
+    git_token: bool = False
     save_login: bool = True
     seed_login: bool = False
     log_in: bool = False
     trace: bool = False
     workspace_mode: WorkspaceMode | None = None
     acknowledge_direct: bool = False
+    import_settings: bool = True
 
 
 class RunParams(Message):

@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
@@ -24,7 +25,7 @@ from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
-from bbox_server.domain.run import LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import EventKind, ExitStatus, SessionState
 from bbox_server.domain.terminal import GuestUser, TerminalSize
 from bbox_server.domain.vm import VmEnd
@@ -44,6 +45,7 @@ from tests.fakes.session import (
     MemorySessionStore,
     RecordingProgress,
 )
+from tests.fakes.settings import MemorySettings
 from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.trace import MemoryTraceFiles
@@ -62,8 +64,9 @@ class NoPackageHosts(PackageHosts):
 
 class Somebody(GitIdentities):
     @override
-    async def find(self) -> GitIdentity:
-        return GitIdentity(name="Ada", email="ada@example.invalid")
+    async def find(self, workspace: HostPath) -> GitIdentity:
+        remotes = ("https://github.com/ada/tally.git",)
+        return GitIdentity(name="Ada", email="ada@example.invalid", remotes=remotes)
 
 
 async def succeed(_: FakeProcess) -> ExitStatus:
@@ -97,6 +100,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
     keep_days: int | None = KEEP_DAYS
     logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
@@ -136,6 +140,7 @@ class House:
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
                 identities=Somebody(),
+                settings=CarrySettings(source=self.settings, progress=self.progress),
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,
@@ -495,3 +500,18 @@ def _with_provider(agent: Agent) -> Agent:
             AgentFile(path=PurePosixPath("agent.toml"), template="key = '${openai_placeholder}'"),
         ),
     )
+
+
+async def test_a_git_token_is_served_only_when_it_is_asked_for(house: House) -> None:
+    environ = {"GITHUB_TOKEN": "ghp_secret", "TERM": "xterm"}
+    await house.run(a_request(environ=environ, env_forward=("GITHUB_*",)))
+    assert house.proxy.specs == []
+    await house.run(a_request(environ=environ, git=GitAccess(token=True)))
+    (spec,) = house.proxy.specs
+    assert [served.route.mount for served in spec.routes] == ["/git/ada/tally.git"]
+    shell = house.shells.shells[-1]
+    config, _ = shell.files["/home/sandbox/.gitconfig"]
+    assert b"insteadOf = https://github.com/ada/tally.git" in config
+    given = repr((shell.files, [process.command for process in shell.processes]))
+    assert "ghp_secret" not in given
+    assert ("BBOX_GIT_TOKEN_AVAILABLE", "1") in shell.processes[0].command.env.items()

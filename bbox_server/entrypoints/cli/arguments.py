@@ -24,6 +24,7 @@ COMMANDS: Final = (
     "list",
     "auth",
     "doctor",
+    "why",
     "help",
 )
 PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
@@ -163,7 +164,19 @@ def _add_policy_options(parser: Parser) -> None:
         "--allow-host", metavar="HOST[:PORT]", action="append", default=[], help="reach this too"
     )
     parser.add_argument(
+        "--git-token",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent use your GitHub token for this workspace's remotes; "
+        "the token stays on this host",
+    )
+    parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
+    )
+    parser.add_argument(
+        "--no-settings", action="store_true", help="do not carry your settings of the agent"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run and be carried, and end"
     )
 
 
@@ -219,13 +232,17 @@ def _command_parsers() -> dict[str, Parser]:
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
-    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff"):
+    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff", "why"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
     _add_auth_command(parsers["auth"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
+    parsers["flush"].add_argument(
+        "--fast-forward", action="store_true", help="move your branches to the agent's commits"
+    )
+    _add_why_command(parsers["why"])
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
@@ -256,7 +273,16 @@ DESCRIPTIONS: Final = {
     "list": "List the agents.",
     "auth": "List or forget the logins that agents left.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
+    "why": "Tell which rule hides a path from the agent, or that none does.",
 }
+
+
+def _add_why_command(parser: Parser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="in the workspace")
+    parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
 
 
 def _add_review_command(parser: Parser) -> None:

@@ -16,6 +16,7 @@ from bbox_server.entrypoints.cli import (
     machine_commands,
     review_command,
     session_commands,
+    why_command,
 )
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
@@ -51,6 +52,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "list": machine_commands.list_agents,
     "auth": auth_command.auth,
     "doctor": machine_commands.doctor,
+    "why": why_command.why,
 }
 
 

@@ -13,6 +13,7 @@ from bbox_server.domain.review import Review, ReviewItem
 from bbox_server.domain.session import ENDED, SessionEvent, SessionRecord, SessionState
 from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.changes_view import item_text, summary_lines
+from bbox_server.entrypoints.cli.commit_view import branch_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.opened_review import opened_review
 from bbox_server.entrypoints.cli.services import Services
@@ -35,15 +36,19 @@ async def diff(values: Namespace, services: Services, console: Console) -> int:
                 for item in items
             ]
         )
-    shown = Review(revision=listed.revision, items=items)
+    branches = () if paths else listed.branches
+    shown = Review(revision=listed.revision, items=items, branches=branches)
     if values.json:
         from bbox_server.wire.review import review_message
 
         console.say(review_message(record.id, shown).to_json(indent=2))
     elif values.stat:
-        for line in summary_lines(shown, console.style) or ["No workspace changes detected."]:
+        lines = (*branch_lines(branches, console.style), *summary_lines(shown, console.style))
+        for line in lines or ["No workspace changes detected."]:
             console.say(line)
     else:
+        if branches:
+            texts.insert(0, "\n".join(branch_lines(branches, console.style)))
         services.desk.show("\n\n".join(texts) + "\n")
     return 0
 
