@@ -26,11 +26,14 @@ export class ReviewActions {
     this.#server = server;
   }
 
-  async open(session: Session, id: string): Promise<void> {
-    const change = changeById(session.list, id);
+  /** The diff of a change; nothing if there is none of that id any more. */
+  async open(session: Session, id: unknown): Promise<void> {
+    const change = typeof id === "string" ? changeById(session.list, id) : undefined;
     if (change !== undefined) {
       const { left, right } = sides(session, change);
-      await vscode.commands.executeCommand("vscode.diff", left, right, `${change.path} (agent)`);
+      const name = change.path.split("/").at(-1) ?? change.path;
+      const title = `${name} (snapshot ↔ ${session.view.agent})`;
+      await vscode.commands.executeCommand("vscode.diff", left, right, title);
     }
   }
 
@@ -39,7 +42,7 @@ export class ReviewActions {
       .filter((change) => change.withheld === undefined)
       .map((change) => {
         const { left, right } = sides(session, change);
-        return [right, left, right];
+        return [vscode.Uri.joinPath(session.root, change.path), left, right];
       });
     const title = `${session.view.agent}'s changes`;
     await vscode.commands.executeCommand("vscode.changes", title, resources);
