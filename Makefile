@@ -47,7 +47,8 @@ build-wheel: setup
 	@ls dist/*.whl
 
 build-extension: setup-extension
-	@$(NPM) package
+	@mkdir -p dist
+	@$(NPM) package >.cache/setup/package.log 2>&1 || { cat .cache/setup/package.log; exit 1; }
 	@ls dist/*.vsix
 
 fetch-runtime: setup ## download the Debian packages that the guest system is made of

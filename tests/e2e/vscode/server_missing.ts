@@ -8,7 +8,7 @@ async function scenario(editor: Editor): Promise<void> {
   await editor.trust();
   step("run an agent");
   await editor.command("BBox: Run agent in microVM");
-  const told = await editor.notification("Correct bbox.serverPath");
+  const told = await editor.notification("Correct the setting bbox.serverPath");
   await editor.shot("vscode-server-missing");
   step("go to the setting");
   await told.locator(".monaco-button", { hasText: exactly("Open Settings") }).click();

@@ -32,7 +32,7 @@ export class Notices implements vscode.Disposable {
     vscode.window.showErrorMessage(text, button).then(
       async (answer) => {
         if (answer === OPEN_SETTINGS) {
-          await vscode.commands.executeCommand("workbench.action.openSettings", "bbox.serverPath");
+          await openSetting("bbox.serverPath");
         } else if (answer === SHOW_LOG) {
           this.showLog();
         }
@@ -44,4 +44,11 @@ export class Notices implements vscode.Disposable {
   dispose(): void {
     this.#log.dispose();
   }
+}
+
+/** A setting of the machine: in a remote window it is in a part of its own. */
+async function openSetting(name: string): Promise<void> {
+  const isRemote = vscode.env.remoteName !== undefined;
+  const command = isRemote ? "openRemoteSettings" : "openSettings";
+  await vscode.commands.executeCommand(`workbench.action.${command}`, { query: name });
 }

@@ -54,13 +54,22 @@ describe("locateServer", () => {
     expect(found).toBe(setting);
   });
 
-  it.each(["work/bin", "nowhere"])("refuses a setting that names %s", async (directory) => {
+  it.each([
+    ["work/bin", "is inside the workspace"],
+    ["nowhere", "is not there"],
+    ["closed", "can't be executed"],
+  ])("says why it refuses a setting that names %s", async (directory, why) => {
     await program("work/bin");
+    await chmod(await program("closed"), 0o644);
     const setting = join(root, directory, "bbox-server");
-    await expect(locateServer(...places({ setting }))).rejects.toThrow("Correct bbox.serverPath");
+    await expect(locateServer(...places({ setting }))).rejects.toThrow(why);
   });
 
   it("refuses a relative setting", async () => {
     await expect(locateServer(...places({ setting: "bbox-server" }))).rejects.toThrow("absolute");
+  });
+
+  it("says what to do when there is none", async () => {
+    await expect(locateServer(...places({ searchPath: root }))).rejects.toThrow("Install it");
   });
 });

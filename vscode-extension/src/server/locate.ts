@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { access, constants, realpath } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { delimiter, isAbsolute, join, sep } from "node:path";
 
 const NAME = "bbox-server";
@@ -26,7 +26,7 @@ export async function locateServer(places: Places): Promise<string> {
   }
   for (const directory of places.searchPath.split(delimiter).filter(isAbsolute)) {
     const program = join(directory, NAME);
-    if (await isUsable(program, roots)) {
+    if ((await problemOf(program, roots)) === undefined) {
       return program;
     }
   }
@@ -36,25 +36,25 @@ export async function locateServer(places: Places): Promise<string> {
 }
 
 async function fromSetting(setting: string, roots: readonly string[]): Promise<string> {
-  if (!isAbsolute(setting)) {
-    throw new ServerNotFound("The setting bbox.serverPath has to be an absolute path.");
-  }
-  if (!(await isUsable(setting, roots))) {
-    throw new ServerNotFound(
-      `${setting} can't be executed, or is inside the workspace. Correct bbox.serverPath.`,
-    );
+  const problem = isAbsolute(setting) ? await problemOf(setting, roots) : "is no absolute path";
+  if (problem !== undefined) {
+    throw new ServerNotFound(`${setting} ${problem}. Correct the setting bbox.serverPath.`);
   }
   return setting;
 }
 
-async function isUsable(program: string, roots: readonly string[]): Promise<boolean> {
-  try {
-    await access(program, constants.X_OK);
-  } catch {
-    return false;
-  }
+/** Why a program can't be the server; nothing if it can. */
+async function problemOf(program: string, roots: readonly string[]): Promise<string | undefined> {
   const places = [program, await resolved(program)];
-  return !places.some((place) => roots.some((root) => isInside(place, root)));
+  if (places.some((place) => roots.some((root) => isInside(place, root)))) {
+    return "is inside the workspace, where it may come from anybody";
+  }
+  try {
+    const { mode } = await stat(program);
+    return (mode & 0o111) === 0 ? "can't be executed" : undefined;
+  } catch {
+    return "is not there";
+  }
 }
 
 function isInside(path: string, root: string): boolean {
