@@ -46,8 +46,10 @@ build-wheel: setup
 	@.cache/uv/bin/uv build --quiet --wheel --no-build-isolation --python $(PYTHON) --out-dir dist .
 	@ls dist/*.whl
 
-build-extension: setup-extension
-	@mkdir -p dist
+build-extension: setup-extension build-wheel
+	@rm -rf vscode-extension/bundled && mkdir vscode-extension/bundled
+	@cp dist/*.whl vscode-extension/bundled
+	@grep -oE '^[A-Za-z0-9._-]+==[^ ;]+' requirements.lock >vscode-extension/bundled/constraints.txt
 	@$(NPM) package >.cache/setup/package.log 2>&1 || { cat .cache/setup/package.log; exit 1; }
 	@ls dist/*.vsix
 

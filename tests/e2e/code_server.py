@@ -77,7 +77,9 @@ def play(
 
 
 @contextmanager
-def code_server(home: Path, env: Mapping[str, str], server: Path = BBOX_SERVER) -> Iterator[str]:
+def code_server(
+    home: Path, env: Mapping[str, str], server: str = str(BBOX_SERVER)
+) -> Iterator[str]:
     """An editor with the packed extension; yields its URL without a folder."""
     assert VSIX.exists(), "`make build-extension` packs the extension"
     user = home / "editor"
@@ -109,9 +111,9 @@ def code_server(home: Path, env: Mapping[str, str], server: Path = BBOX_SERVER) 
         process.wait(timeout=30)
 
 
-def _write_settings(user: Path, server: Path) -> None:
+def _write_settings(user: Path, server: str) -> None:
     # What belongs to the machine; the editor's own PATH is that of a login shell.
-    machine = {"bbox.serverPath": str(server)}
+    machine = {"bbox.serverPath": server}
     for place, settings in (("User", SETTINGS), ("Machine", machine)):
         (user / place).mkdir(parents=True)
         (user / place / "settings.json").write_text(json.dumps(settings))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bbox_server.infra.process.programs import SYSTEM_PATH
 from demo.__main__ import KEY, make_project
 from demo.mock_model import MockModel
 from demo.script import load_script
@@ -73,7 +74,16 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
 def test_a_missing_server_is_told_with_the_way_to_its_setting(
     sandbox_dir: Path, project: Path, shots: str
 ) -> None:
-    missing = sandbox_dir / "no-such-server"
+    missing = str(sandbox_dir / "no-such-server")
     with code_server(sandbox_dir, os.environ, server=missing) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
         play("server_missing", places, timeout_s=200)
+
+
+def test_the_server_that_comes_with_the_extension_is_installed_on_demand(
+    sandbox_dir: Path, project: Path, shots: str
+) -> None:
+    env = {**os.environ, "PATH": SYSTEM_PATH}  # no bbox-server on it
+    with code_server(sandbox_dir, env, server="") as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
+        play("server_install", places, timeout_s=400)

@@ -77,6 +77,11 @@ export class Editor {
     await this.#row(label).first().click();
   }
 
+  /** Wait for a list that has an entry. */
+  async offers(label: string): Promise<void> {
+    await this.#row(label).first().waitFor();
+  }
+
   /** Type into the terminal. */
   async type(text: string): Promise<void> {
     await this.page.locator(".terminal-wrapper.active .xterm-helper-textarea").focus();
@@ -152,9 +157,9 @@ export class Editor {
     });
   }
 
-  async notification(text: string): Promise<Locator> {
+  async notification(text: string, timeoutMs = WAIT_MS): Promise<Locator> {
     const found = this.page.locator(".notification-list-item", { hasText: text }).first();
-    await found.waitFor();
+    await found.waitFor({ timeout: timeoutMs });
     return found;
   }
 

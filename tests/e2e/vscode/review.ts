@@ -35,11 +35,12 @@ async function start(editor: Editor): Promise<void> {
   await editor.type(PROMPT);
   await editor.terminalShows(PROMPT.slice(0, 20));
   // Codex takes an Enter that follows quickly for a part of what was pasted.
-  await until("the agent's answer", async () => {
+  const ask = async (): Promise<true> => {
     await editor.page.keyboard.press("Enter");
     await editor.terminalShows("I'll look at the project first", 5_000);
     return true;
-  });
+  };
+  await until("the agent's answer", ask, WORK_MS);
 }
 
 async function decide(editor: Editor): Promise<void> {

@@ -4,9 +4,6 @@ import * as vscode from "vscode";
 import { explain } from "../server/failure.js";
 import { ServerNotFound } from "../server/locate.js";
 
-const OPEN_SETTINGS = "Open Settings";
-const SHOW_LOG = "Show Log";
-
 /** What the user is told beside the terminal, and the log of it. */
 export class Notices implements vscode.Disposable {
   readonly #log = vscode.window.createOutputChannel("BBox", { log: true });
@@ -26,19 +23,26 @@ export class Notices implements vscode.Disposable {
 
   /** A failure, with the way to its remedy. */
   fail(error: unknown): void {
+    if (error instanceof ServerNotFound) {
+      this.offer(error, "Open Settings", () => openSetting("bbox.serverPath"));
+    } else {
+      this.offer(error, "Show Log", () => {
+        this.showLog();
+        return Promise.resolve();
+      });
+    }
+  }
+
+  /** A failure with a button for what can be done about it. */
+  offer(error: unknown, button: string, remedy: () => Promise<void>): void {
     const text = explain(error);
     this.#log.error(text);
-    const button = error instanceof ServerNotFound ? OPEN_SETTINGS : SHOW_LOG;
-    vscode.window.showErrorMessage(text, button).then(
-      async (answer) => {
-        if (answer === OPEN_SETTINGS) {
-          await openSetting("bbox.serverPath");
-        } else if (answer === SHOW_LOG) {
-          this.showLog();
-        }
-      },
-      () => undefined,
-    );
+    vscode.window
+      .showErrorMessage(text, button)
+      .then((answer) => (answer === button ? remedy() : undefined))
+      .then(undefined, (failure: unknown) => {
+        this.fail(failure);
+      });
   }
 
   dispose(): void {

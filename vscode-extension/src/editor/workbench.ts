@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 
 import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
 import { explain } from "../server/failure.js";
-import { locateServer } from "../server/locate.js";
+import { NoServer } from "../server/locate.js";
 import { Server } from "../server/server.js";
 import { viewOf } from "../session/session_view.js";
 import type { SessionMessage } from "../wire/messages.js";
@@ -11,6 +11,7 @@ import { AgentTerminal } from "./agent_terminal.js";
 import { SideContent } from "./content.js";
 import { HunkLenses } from "./hunk_lenses.js";
 import { Notices } from "./notices.js";
+import type { ServerProgram } from "./server_program.js";
 import { Session } from "./session.js";
 import { SCHEME } from "./side_uri.js";
 import { ReviewControl } from "./source_control.js";
@@ -22,6 +23,7 @@ const SESSION_KEY = "bbox.session";
 export class Workbench implements vscode.Disposable {
   readonly server: Server;
   readonly #memory: vscode.Memento;
+  readonly #program: ServerProgram;
   readonly #notices = new Notices();
   readonly #content: SideContent;
   readonly #lenses: HunkLenses;
@@ -30,9 +32,10 @@ export class Workbench implements vscode.Disposable {
   #session: Session | undefined;
   #control: ReviewControl | undefined;
 
-  constructor(memory: vscode.Memento) {
+  constructor(memory: vscode.Memento, program: ServerProgram) {
     this.#memory = memory;
-    this.server = new Server(locate, {
+    this.#program = program;
+    this.server = new Server(() => program.locate(), {
       event: (event) => this.#of(event.session)?.take(event),
       terminalData: (data) => this.#of(data.session)?.takeData(data),
       terminalEnded: (ended) => this.#of(ended.session)?.takeEnd(ended),
@@ -105,7 +108,11 @@ export class Workbench implements vscode.Disposable {
 
   /** Tell the user about a failure. */
   fail(error: unknown): void {
-    this.#notices.fail(error);
+    if (error instanceof NoServer) {
+      this.#notices.offer(error, "Install", () => this.#program.install());
+    } else {
+      this.#notices.fail(error);
+    }
   }
 
   /** Ends this window's part; the sessions go on. */
@@ -173,13 +180,4 @@ export class Workbench implements vscode.Disposable {
 
 function terminalOf(agent: string): AgentTerminal {
   return new AgentTerminal(`BBox: ${agent}`);
-}
-
-async function locate(): Promise<string> {
-  const folders = vscode.workspace.workspaceFolders ?? [];
-  return await locateServer({
-    setting: vscode.workspace.getConfiguration("bbox").get<string>("serverPath", ""),
-    searchPath: process.env["PATH"] ?? "",
-    workspaceRoots: folders.map((folder) => folder.uri.fsPath),
-  });
 }

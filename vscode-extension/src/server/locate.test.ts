@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { locateServer, ServerNotFound } from "./locate.js";
+import { locateServer, NoServer, ServerNotFound, type Places } from "./locate.js";
 
 let root = "";
 
@@ -25,9 +25,9 @@ async function program(directory: string): Promise<string> {
   return path;
 }
 
-function places(parts: { setting?: string; searchPath?: string }): Parameters<typeof locateServer> {
+function places(parts: Partial<Places>): [Places] {
   const workspaceRoots = [join(root, "work")];
-  return [{ setting: "", searchPath: "", ...parts, workspaceRoots }];
+  return [{ setting: "", searchPath: "", bundled: join(root, "none"), ...parts, workspaceRoots }];
 }
 
 describe("locateServer", () => {
@@ -69,7 +69,15 @@ describe("locateServer", () => {
     await expect(locateServer(...places({ setting: "bbox-server" }))).rejects.toThrow("absolute");
   });
 
-  it("says what to do when there is none", async () => {
-    await expect(locateServer(...places({ searchPath: root }))).rejects.toThrow("Install it");
+  it("takes the extension's own copy when there is no other", async () => {
+    const bundled = await program("storage");
+    expect(await locateServer(...places({ searchPath: root, bundled }))).toBe(bundled);
+    const installed = await program("bin");
+    const searchPath = join(root, "bin");
+    expect(await locateServer(...places({ searchPath, bundled }))).toBe(installed);
+  });
+
+  it("says when there is none", async () => {
+    await expect(locateServer(...places({ searchPath: root }))).rejects.toThrow(NoServer);
   });
 });
