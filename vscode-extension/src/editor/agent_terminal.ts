@@ -2,6 +2,7 @@
 import * as vscode from "vscode";
 
 import { cutSequence, QUESTION, takeAnswers } from "../session/drawn_question.js";
+import type { Line } from "../session/session_view.js";
 import { TerminalPosition } from "../session/terminal_position.js";
 import type { TerminalData, TerminalSizeMessage } from "../wire/messages.js";
 
@@ -14,6 +15,8 @@ export interface TerminalOwner {
 }
 
 const DEFAULT_SIZE: TerminalSizeMessage = { cols: 80, rows: 24 };
+/** Faint; yellow. */
+const STYLES: Readonly<Record<Line["tone"], string>> = { plain: "\x1b[2m", warning: "\x1b[33m" };
 const SIZE_WAIT_MS = 1000;
 
 /** Something that happens once. */
@@ -85,10 +88,11 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
   }
 
   /** A line of ours, told apart from the guest's by its look. */
-  say(line: string): void {
+  say(line: Line): void {
     // No control characters: the words may come from outside.
-    const plain = line.replaceAll(/\p{Cc}+/gu, " ");
-    this.#write(`${this.#isInLine ? "\r\n" : ""}\x1b[2m▸ ${plain}\x1b[0m\r\n`);
+    const plain = line.text.replaceAll(/\p{Cc}+/gu, " ");
+    const begin = this.#isInLine ? "\r\n" : "";
+    this.#write(`${begin}${STYLES[line.tone]}▸ ${plain}\x1b[0m\r\n`);
   }
 
   /** Output of the guest. */
@@ -96,7 +100,7 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
     const bytes = Buffer.from(data.data, "base64");
     const { repeated, missing } = this.#position.take(data.fromByte, bytes.length);
     if (missing > 0) {
-      this.say(`${missing} bytes of older output are not kept`);
+      this.say({ text: `${missing} bytes of older output are not kept`, tone: "warning" });
     }
     const text = this.#decoder.decode(bytes.subarray(repeated), { stream: true });
     const [whole, rest] = cutSequence(this.#incomplete + text);

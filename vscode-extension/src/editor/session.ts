@@ -195,7 +195,7 @@ export class Session implements TerminalOwner, vscode.Disposable {
     // The events have neither the whole failure nor its remedy.
     const session = await this.#server.request("bbox/sessions/get", { session: this.#view.id });
     for (const line of endingLines(session)) {
-      this.#terminal.say(line);
+      this.#terminal.say({ text: line, tone: "plain" });
     }
   }
 

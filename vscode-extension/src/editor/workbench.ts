@@ -71,7 +71,7 @@ export class Workbench implements vscode.Disposable {
       });
       await this.#show(session, terminal);
     } catch (error) {
-      terminal.say(explain(error));
+      terminal.say({ text: explain(error), tone: "warning" });
       throw error;
     }
   }

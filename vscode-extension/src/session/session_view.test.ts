@@ -42,7 +42,10 @@ describe("reduce", () => {
   it("shows the beginning of a phase and not its end", () => {
     const started = event(1, "progress", { step: "started", message: "Starting the microVM" });
     const finished = event(2, "progress", { step: "finished", message: "Started" });
-    expect(reduce(VIEW, started).line).toBe("Starting the microVM");
+    expect(reduce(VIEW, started).line).toEqual({
+      text: "Starting the microVM",
+      tone: "plain",
+    });
     expect(reduce(VIEW, finished).line).toBeUndefined();
   });
 
@@ -53,7 +56,10 @@ describe("reduce", () => {
 
   it("warns beside the terminal once the agent runs", () => {
     const warning = event(1, "warning", { text: "The guest has no network any more." });
-    expect(reduce(VIEW, warning)).toMatchObject({ line: "The guest has no network any more." });
+    expect(reduce(VIEW, warning).line).toEqual({
+      text: "The guest has no network any more.",
+      tone: "warning",
+    });
     const step = reduce(RUNNING, warning);
     expect(step.notice).toBe("The guest has no network any more.");
     expect(step.line).toBeUndefined();

@@ -13,11 +13,16 @@ export interface SessionView {
   readonly attachedAt: number;
 }
 
+/** A line for the terminal. */
+export interface Line {
+  readonly text: string;
+  readonly tone: "plain" | "warning";
+}
+
 /** What a client has to do after an event. */
 export interface Step {
   readonly view: SessionView;
-  /** A line for the terminal. */
-  readonly line?: string;
+  readonly line?: Line;
   /** A warning that can't be in the terminal, whose screen is the agent's. */
   readonly notice?: string;
   readonly areChangesStale: boolean;
@@ -85,7 +90,8 @@ function words(view: SessionView, event: EventMessage): Pick<Step, "line" | "not
     return {};
   }
   if (isStarting) {
-    return { line: said };
+    const isWarning = event.kind === "warning" || event.fields["step"] === "warned";
+    return { line: { text: said, tone: isWarning ? "warning" : "plain" } };
   }
   return event.ts < view.attachedAt ? {} : { notice: said };
 }
