@@ -15,7 +15,9 @@ from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.image import ImageReference
 from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.mcp_registration import McpRegistration
 from bbox_server.domain.session import SessionId
+from bbox_server.domain.settings import SettingsEntry
 from bbox_server.domain.workspace import HostPath
 
 AgentName = NewType("AgentName", str)
@@ -108,6 +110,9 @@ class Agent:
         credential_paths: Relative to the guest's home; what a login leaves there.
         hosts: Reached whatever the provider.
         files: Written before the agent starts.
+        env_required: Names of host variables without which the agent is of no use.
+        settings: What of the user's own settings the agent understands.
+        mcp_servers: Where the agent reads of MCP servers; None where it can't.
     """
 
     name: AgentName
@@ -123,6 +128,9 @@ class Agent:
     providers: tuple[AgentProvider, ...] = ()
     hosts: tuple[HostRule, ...] = ()
     files: tuple[AgentFile, ...] = ()
+    env_required: tuple[str, ...] = ()
+    settings: tuple[SettingsEntry, ...] = ()
+    mcp_servers: McpRegistration | None = None
 
     def argv(self, arguments: tuple[str, ...], *, ask: bool = False) -> tuple[str, ...]:
         """The whole command; `ask` keeps the agent's own approvals."""

@@ -11,7 +11,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
-from bbox_server.entrypoints.cli import machine_commands, review_command, session_commands
+from bbox_server.entrypoints.cli import (
+    auth_command,
+    machine_commands,
+    review_command,
+    session_commands,
+    why_command,
+)
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.failure import as_text, failure_of
@@ -44,7 +50,9 @@ COMMANDS: Final[dict[str, Command]] = {
     "sessions": session_commands.sessions,
     "logs": session_commands.logs,
     "list": machine_commands.list_agents,
+    "auth": auth_command.auth,
     "doctor": machine_commands.doctor,
+    "why": why_command.why,
 }
 
 

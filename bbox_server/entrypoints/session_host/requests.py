@@ -6,10 +6,12 @@ from pathlib import PurePosixPath
 
 from bbox_server.domain.change import ChangeId, HunkId
 from bbox_server.domain.decision import Decision
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.wire.review_request import DecideParams
 from bbox_server.wire.run import RunParams, TerminalSizeMessage
@@ -40,6 +42,12 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
+        git=GitAccess(token=options.git_token),
+        trace=options.trace or environ.get("BBOX_TRACE") == "1",
+        mode=options.workspace_mode or WorkspaceMode.SNAPSHOT,
+        acknowledged=options.acknowledge_direct,
+        login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
+        settings=SettingsImport(enabled=None if options.import_settings else False),
     )
 
 
