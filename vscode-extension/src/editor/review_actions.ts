@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { changeById, decision, grouped } from "../review/change_list.js";
+import { changeById, decision } from "../review/change_list.js";
+import { isEmpty, leftOut, wordsOf } from "../review/flush_words.js";
 import { failureOf } from "../server/failure.js";
 import type { Server } from "../server/server.js";
 import type {
@@ -78,12 +79,12 @@ export class ReviewActions {
 
   /** Write what is accepted into the workspace. */
   async apply(session: Session): Promise<void> {
-    if (grouped(session.list).accepted.length === 0 && !hasAcceptedHunks(session)) {
+    const params = { session: session.view.id };
+    const plan = await this.#server.request("bbox/flush/plan", params);
+    if (isEmpty(plan)) {
       await vscode.window.showInformationMessage("Nothing is accepted yet.");
       return;
     }
-    const params = { session: session.view.id };
-    const plan = await this.#server.request("bbox/flush/plan", params);
     if (!(await isPlanAgreed(plan))) {
       return;
     }
@@ -123,18 +124,11 @@ export class ReviewActions {
   }
 
   async #report(session: Session, flush: FlushMessage): Promise<void> {
-    const applied = flush.results.filter((result) => result.result === "applied").length;
-    const failed = flush.results.length - applied;
-    const verb = flush.kind === "undo" ? "taken back" : "applied";
-    const text = `${applied} ${applied === 1 ? "change" : "changes"} ${verb}.`;
-    if (failed > 0) {
-      const paths = flush.results.filter((result) => result.result !== "applied");
-      const list = paths.map((result) => `${result.path} (${result.result})`).join(", ");
-      await vscode.window.showWarningMessage(`${text} Not ${verb}: ${list}`);
-      return;
-    }
+    const { text, isWhole } = wordsOf(flush);
     const buttons = flush.kind === "flush" ? [UNDO] : [];
-    const answer = await vscode.window.showInformationMessage(text, ...buttons);
+    const answer = isWhole
+      ? await vscode.window.showInformationMessage(text, ...buttons)
+      : await vscode.window.showWarningMessage(text, ...buttons);
     if (answer === UNDO) {
       await this.undoApply(session, flush.flush);
     }
@@ -147,12 +141,6 @@ function sides(session: Session, change: ChangeMessage): { left: vscode.Uri; rig
     left: sideUri({ ...place, side: "baseline" }),
     right: sideUri({ ...place, side: "agent" }),
   };
-}
-
-function hasAcceptedHunks(session: Session): boolean {
-  return session.list.changes.some((change) =>
-    change.hunks.some((hunk) => hunk.verdict === "accepted"),
-  );
 }
 
 /** What can run on this machine is accepted only after its reason was read. */
@@ -168,14 +156,10 @@ async function isConfirmed(change: ChangeMessage): Promise<boolean> {
 
 /** A plan that leaves something out is shown first. */
 async function isPlanAgreed(plan: PlanMessage): Promise<boolean> {
-  const left = [...plan.conflicts, ...plan.skipped];
-  if (left.length === 0 && plan.hardLinked.length === 0) {
+  const lines = leftOut(plan);
+  if (lines.length === 0) {
     return true;
   }
-  const lines = [
-    ...left.map((item) => `${item.path}: ${item.reason}`),
-    ...plan.hardLinked.map((path) => `${path}: its other names keep the old content`),
-  ];
   const options = { modal: true, detail: lines.join("\n") };
   const text = `${plan.operations.length} steps can be applied; not all of what is accepted.`;
   return (await vscode.window.showWarningMessage(text, options, APPLY)) === APPLY;

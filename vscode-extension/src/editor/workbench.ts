@@ -4,8 +4,9 @@ import * as vscode from "vscode";
 import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
 import { explain } from "../server/failure.js";
 import { NoServer } from "../server/locate.js";
+import { Restarts } from "../server/restarts.js";
 import { Server } from "../server/server.js";
-import { viewOf } from "../session/session_view.js";
+import { isOver, viewOf } from "../session/session_view.js";
 import type { SessionMessage } from "../wire/messages.js";
 import { AgentTerminal } from "./agent_terminal.js";
 import { SideContent } from "./content.js";
@@ -28,6 +29,7 @@ export class Workbench implements vscode.Disposable {
   readonly #content: SideContent;
   readonly #lenses: HunkLenses;
   readonly #status = new SessionStatus();
+  readonly #losses = new Restarts();
   readonly #registered: vscode.Disposable;
   #session: Session | undefined;
   #control: ReviewControl | undefined;
@@ -39,6 +41,9 @@ export class Workbench implements vscode.Disposable {
       event: (event) => this.#of(event.session)?.take(event),
       terminalData: (data) => this.#of(data.session)?.takeData(data),
       terminalEnded: (ended) => this.#of(ended.session)?.takeEnd(ended),
+      sessionLost: ({ session }) => {
+        this.#followAgain(this.#of(session));
+      },
       lost: (reason, mayReturn) => {
         this.#comeBack(reason, mayReturn);
       },
@@ -169,6 +174,20 @@ export class Workbench implements vscode.Disposable {
       return;
     }
     this.#session?.follow().catch((error: unknown) => {
+      this.fail(error);
+    });
+  }
+
+  #followAgain(session: Session | undefined): void {
+    if (session === undefined || !this.#losses.mayRestart(Date.now())) {
+      return;
+    }
+    const { agent, state } = session.view;
+    if (!isOver(state)) {
+      const kept = `What ${agent} changed is kept: review it in Source Control.`;
+      this.#notices.warn(`The microVM of ${agent} is gone: its process was ended. ${kept}`);
+    }
+    session.follow().catch((error: unknown) => {
       this.fail(error);
     });
   }

@@ -3,7 +3,7 @@
 const LIMIT = 4;
 const WINDOW_MS = 3 * 60 * 1000;
 
-/** How often a server that was lost is started again unasked: one that always dies is left. */
+/** How often what was lost is started again unasked: what always dies is left. */
 export class Restarts {
   #losses: readonly number[] = [];
 

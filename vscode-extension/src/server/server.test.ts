@@ -54,6 +54,7 @@ async function start(body: string): Promise<{ server: Server; lost: Promise<[str
       event: nothing,
       terminalData: nothing,
       terminalEnded: nothing,
+      sessionLost: nothing,
       lost: (...loss) => {
         resolve(loss);
       },

@@ -10,6 +10,8 @@ export interface ServerListener {
   readonly event: (event: Notifications["bbox/event"]) => void;
   readonly terminalData: (data: Notifications["bbox/terminal/data"]) => void;
   readonly terminalEnded: (ended: Notifications["bbox/terminal/ended"]) => void;
+  /** A session's host is gone, and its microVM with it; any request on it starts another host. */
+  readonly sessionLost: (lost: Notifications["bbox/session/lost"]) => void;
   /**
    * The process is gone, and not because we ended it. Sessions live on in their hosts.
    *
@@ -85,6 +87,7 @@ export class Server {
     connection.onNotification("bbox/event", this.#listener.event);
     connection.onNotification("bbox/terminal/data", this.#listener.terminalData);
     connection.onNotification("bbox/terminal/ended", this.#listener.terminalEnded);
+    connection.onNotification("bbox/session/lost", this.#listener.sessionLost);
   }
 
   #forget(reason: string): void {
