@@ -14,6 +14,7 @@ export const COMMANDS = {
   acceptChange: "bbox.acceptChange",
   rejectChange: "bbox.rejectChange",
   takeBackChange: "bbox.takeBackChange",
+  acceptAll: "bbox.acceptAll",
   undoDecision: "bbox.undoDecision",
   applyAccepted: "bbox.applyAccepted",
   undoApply: "bbox.undoApply",

@@ -62,6 +62,7 @@ function handlersOf(workbench: Workbench): CommandHandlers {
     acceptChange: (argument) => decideChange(argument, "accepted"),
     rejectChange: (argument) => decideChange(argument, "rejected"),
     takeBackChange: (argument) => decideChange(argument, "undecided"),
+    acceptAll: () => withSession((session) => review.acceptAll(session)),
     undoDecision: () => withSession((session) => review.undoDecision(session)),
     applyAccepted: () => withSession((session) => review.apply(session)),
     undoApply: () => withSession((session) => review.undoApply(session)),

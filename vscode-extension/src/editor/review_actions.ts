@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
+import { bulkOf, type Bulk } from "../review/bulk.js";
 import { changeById, decision } from "../review/change_list.js";
 import { isEmpty, leftOut, wordsOf } from "../review/flush_words.js";
 import { failureOf } from "../server/failure.js";
@@ -18,6 +19,8 @@ import { sideUri } from "./side_uri.js";
 const ACCEPT = "Accept";
 const APPLY = "Apply the rest";
 const UNDO = "Undo";
+const ALL = "Accept All";
+const WITHOUT = "Without Them";
 
 /** What the user does to a session's changes. */
 export class ReviewActions {
@@ -72,6 +75,24 @@ export class ReviewActions {
     await this.#send(session, [decision(change, verdict, found)]);
   }
 
+  /** Accept what is undecided, but for what has to be decided on its own. */
+  async acceptAll(session: Session): Promise<void> {
+    const bulk = bulkOf(session.list);
+    const isWithBuildFiles = bulk.buildFiles.length > 0 ? await areConfirmed(bulk) : false;
+    if (isWithBuildFiles === undefined) {
+      return;
+    }
+    const more = isWithBuildFiles ? bulk.ofBuildFiles : [];
+    const decisions = [...bulk.ordinary, ...more];
+    if (decisions.length > 0) {
+      await this.#send(session, decisions, isWithBuildFiles ? bulk.buildFiles : []);
+    }
+    if (bulk.oneByOne.length > 0) {
+      const paths = bulk.oneByOne.join(", ");
+      await vscode.window.showInformationMessage(`To be decided one by one: ${paths}`);
+    }
+  }
+
   async undoDecision(session: Session): Promise<void> {
     await this.#server.request("bbox/review/undo", { session: session.view.id });
     session.refresh();
@@ -105,13 +126,18 @@ export class ReviewActions {
     await this.#report(session, undone);
   }
 
-  async #send(session: Session, decisions: readonly DecisionMessage[]): Promise<void> {
+  async #send(
+    session: Session,
+    decisions: readonly DecisionMessage[],
+    confirmed: readonly string[] = [],
+  ): Promise<void> {
     const { revision } = session.list;
     try {
       await this.#server.request("bbox/review/decide", {
         session: session.view.id,
         revision,
         decisions,
+        confirmed,
       });
     } catch (error) {
       // What was clicked is gone: show what there is now, then say so.
@@ -152,6 +178,15 @@ async function isConfirmed(change: ChangeMessage): Promise<boolean> {
   const options = { modal: true, detail };
   const answer = await vscode.window.showWarningMessage(`Accept ${change.path}?`, options, ACCEPT);
   return answer === ACCEPT;
+}
+
+/** Whether build files are accepted as well; undefined if nothing is to be accepted. */
+async function areConfirmed(bulk: Bulk): Promise<boolean | undefined> {
+  const options = { modal: true, detail: bulk.buildFiles.join("\n") };
+  const text = "These files can run on this machine when the project is built. Accept them too?";
+  const answers = [ALL, WITHOUT] as const;
+  const answer = await vscode.window.showWarningMessage(text, options, ...answers);
+  return answer && answer === ALL;
 }
 
 /** A plan that leaves something out is shown first. */
