@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final, NewType, Protocol
 
 from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.image import ImageReference
@@ -107,6 +108,7 @@ class Agent:
         env: Set in the guest.
         credential_paths: Relative to the guest's home; what a login leaves there.
         hosts: Reached whatever the provider.
+        egress_hosts: By profile, instead of all other hosts: of an agent of the user's own.
         files: Written before the agent starts.
     """
 
@@ -122,6 +124,7 @@ class Agent:
     credential_paths: tuple[PurePosixPath, ...] = ()
     providers: tuple[AgentProvider, ...] = ()
     hosts: tuple[HostRule, ...] = ()
+    egress_hosts: Mapping[EgressProfile, tuple[HostRule, ...]] = field(default_factory=dict)
     files: tuple[AgentFile, ...] = ()
 
     def argv(self, arguments: tuple[str, ...], *, ask: bool = False) -> tuple[str, ...]:

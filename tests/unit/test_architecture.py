@@ -15,6 +15,7 @@ HOMES: Final = {
     "lsprotocol": ("entrypoints/lsp",),
     "pathspec": ("infra/excludes",),
     "pydantic": ("wire", "infra/config"),
+    "pydantic_core": ("infra/config",),
     "pygls": ("entrypoints/lsp",),
     "subprocess": ("infra/process",),
     "typing_extensions": EVERYWHERE,
