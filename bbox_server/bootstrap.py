@@ -21,6 +21,7 @@ from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.clock import IdSource
@@ -111,6 +112,7 @@ class Composition:
 
     def services(self) -> Services:
         """What the command line gets."""
+        from bbox_server.infra.config.template import TemplateWriter
         from bbox_server.infra.host.desk import UserDesk
         from bbox_server.infra.sessions.logs import DiskSessionLogs
 
@@ -126,6 +128,8 @@ class Composition:
             diagnose=self.diagnose,
             logs=DiskSessionLogs(state=self.directories.state),
             desk=UserDesk(environ=self.environ),
+            configs=lambda: self.configs,
+            config_writer=TemplateWriter,
         )
 
     @cached_property
@@ -155,6 +159,18 @@ class Composition:
         from bbox_server.infra.agents.registry import BuiltinAgents
 
         return BuiltinAgents()
+
+    @cached_property
+    def configs(self) -> ResolveConfig:
+        """What is configured, for any workspace."""
+        from bbox_server.infra.config.files import DiskConfigFiles
+        from bbox_server.infra.config.trust import DiskTrust
+
+        return ResolveConfig(
+            files=DiskConfigFiles(directory=self.directories.config),
+            trust=DiskTrust(root=self.directories.state / "trust"),
+            built_in=self.agents,
+        )
 
     @cached_property
     def images(self) -> ImageStore:
@@ -199,6 +215,7 @@ class Composition:
 
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         """The run, for one terminal."""
+        from bbox_server.application.configure_run import ConfigureRun
         from bbox_server.application.prepare_run import PrepareRun
         from bbox_server.application.run_sandbox import RunSandbox
         from bbox_server.infra.credential.proxy import ProcessCredentialProxy
@@ -215,8 +232,8 @@ class Composition:
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
             snapshots=self.snapshots,
+            configure=ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1),
             prepare=PrepareRun(
-                agents=self.agents,
                 images=self.images,
                 snapshots=self.snapshots,
                 identities=UserGitIdentity(environ=self.environ),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.configure_run import ConfiguredRun, ConfigureRun
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_sandbox import RunSandbox
@@ -16,6 +17,7 @@ from bbox_server.domain.error import BboxError, first_error
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.session import (
+    EventKind,
     ExitStatus,
     SessionDirectories,
     SessionId,
@@ -58,6 +60,7 @@ class RunAgent:
     sessions: SessionStore
     files: SessionFiles
     snapshots: Snapshots
+    configure: ConfigureRun
     prepare: PrepareRun
     sandbox: RunSandbox
     terminal: UserTerminal
@@ -68,7 +71,8 @@ class RunAgent:
 
     async def __call__(self, request: RunRequest) -> RunOutcome:
         """Run to the end of the agent. Raises: what preparing and starting raise."""
-        record = self._record(request)
+        run = await asyncio.to_thread(self.configure, request)
+        record = self._record(run)
         await self.prune()
         self.sessions.create(record)
         with self.sessions.hold(record.id) as directories:
@@ -78,8 +82,9 @@ class RunAgent:
                 observer=self.files.observer(directories, record.id),
             )
             self.progress.noted(f"Session {record.id}: `bbox logs {record.id}` tells about it")
+            self._warn(run, journal)
             try:
-                return await self._run(request, directories, journal)
+                return await self._run(run, directories, journal)
             except (BboxError, ExceptionGroup) as error:
                 failure = error if isinstance(error, BboxError) else first_error(error)
                 if failure is not None:
@@ -91,10 +96,10 @@ class RunAgent:
                 raise
 
     async def _run(
-        self, request: RunRequest, directories: SessionDirectories, journal: SessionJournal
+        self, run: ConfiguredRun, directories: SessionDirectories, journal: SessionJournal
     ) -> RunOutcome:
         journal.enter(SessionState.PREPARING)
-        launch = await self.prepare(request, journal.record.id, directories)
+        launch = await self.prepare(run, journal.record.id, directories)
         await self.snapshots.hold(journal.record.id, launch.snapshot)
         journal.took_snapshot(launch.snapshot.root)
         overlay = self.files.overlay(directories, launch.snapshot.root)
@@ -115,15 +120,25 @@ class RunAgent:
             await self.snapshots.release(journal.record.id)
         return RunOutcome(session=journal.record.id, exit=status, changes=changes)
 
-    def _record(self, request: RunRequest) -> SessionRecord:
+    def _warn(self, run: ConfiguredRun, journal: SessionJournal) -> None:
+        """Say what should be known of the config, at once and in the session's events."""
+        for finding in run.findings:
+            fields = {"text": str(finding), "finding": finding.kind.value}
+            journal.observer.event(EventKind.WARNING, fields)
+        for text in run.warnings:
+            self.progress.warned(text)
+
+    def _record(self, run: ConfiguredRun) -> SessionRecord:
+        request = run.request
         return SessionRecord(
             id=self.ids.session_id(),
             state=SessionState.CREATED,
-            agent=self.prepare.name(request),
+            agent=run.name,
             workspace=request.workspace,
             command=request.arguments,
             image=request.image,
             created_at=self.clock.now(),
+            after=run.after,
         )
 
     def _leave(self, journal: SessionJournal) -> None:

@@ -30,6 +30,7 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        config_file: The user's config, where it is not the usual one.
     """
 
     agent: str | None
@@ -43,3 +44,4 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    config_file: HostPath | None = None

@@ -64,6 +64,7 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
+    config_file: str | None = None
 
 
 class RunParams(Message):

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import RunSandbox
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
@@ -26,6 +28,7 @@ from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.vm import VmEnd
 from bbox_server.domain.workspace import Digest, HostPath
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
+from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.egress import FakeNetworkRelay
 from tests.fakes.image import FakeImageStore
@@ -43,6 +46,7 @@ from tests.fakes.vm import FakeVmBackend
 
 KEY = "sk-real-key-of-the-host"
 WORKSPACE = HostPath("/home/user/project")
+HOST_CPUS = 4
 
 
 class NoPackageHosts(PackageHosts):
@@ -84,6 +88,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    configs: MemoryConfigFiles = field(default_factory=MemoryConfigFiles)
     certificates: bytes = b""
 
     async def run(self, request: RunRequest) -> RunOutcome:
@@ -108,8 +113,13 @@ class House:
                 overlay=lambda _directories, _generation: self.overlay,
             ),
             snapshots=self.snapshots,
+            configure=ConfigureRun(
+                resolve=ResolveConfig(
+                    files=self.configs, trust=MemoryTrust(), built_in=self.agents
+                ),
+                host_cpus=HOST_CPUS,
+            ),
             prepare=PrepareRun(
-                agents=self.agents,
                 images=self.images,
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),

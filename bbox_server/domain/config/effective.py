@@ -6,7 +6,13 @@ from dataclasses import dataclass, replace
 from bbox_server.domain.agent import Agent
 from bbox_server.domain.config.agent_section import AgentSection
 from bbox_server.domain.config.layer import DEFAULT_PROFILE
-from bbox_server.domain.config.sections import Config, DefaultsSection
+from bbox_server.domain.config.sections import (
+    MAX_CPUS,
+    MAX_MEMORY,
+    MAX_TMP_SIZE,
+    Config,
+    DefaultsSection,
+)
 from bbox_server.domain.config.settings_section import SettingsSection
 from bbox_server.domain.egress.profile import EgressProfile, strictest
 from bbox_server.domain.egress.rule import HostRule
@@ -31,13 +37,18 @@ def effective(config: Config, name: str | None) -> Effective:
     defaults = config.defaults
     hosts = (*(config.network.allow_hosts or ()), *(section.allow_hosts or ()))
     return Effective(
-        cpus=section.cpus or defaults.cpus,
-        memory_mib=section.memory or defaults.memory,
-        tmp_size_mib=section.tmp_size or defaults.tmp_size,
+        cpus=_within(section.cpus or defaults.cpus, MAX_CPUS),
+        memory_mib=_within(section.memory or defaults.memory, MAX_MEMORY),
+        tmp_size_mib=_within(section.tmp_size or defaults.tmp_size, MAX_TMP_SIZE),
         egress_profile=effective_profile(None, section, defaults),
         allow_hosts=tuple(dict.fromkeys(hosts)),
         settings=config.settings_import.narrowed_by(section.settings_import),
     )
+
+
+def _within(value: int | None, limit: int) -> int | None:
+    """CFG-18; a merged config is within the limits already."""
+    return None if value is None else min(value, limit)
 
 
 def effective_profile(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from bbox_server.domain.agent import Agent, AgentResources
+from bbox_server.domain.agent import Agent, AgentName, AgentResources
 from bbox_server.domain.config.problem import Finding, KeyPath, Layer, Origin, Position
 from bbox_server.domain.config.sections import Config
 from bbox_server.domain.egress.profile import EgressProfile
@@ -45,7 +45,7 @@ class ConfigLayer:
 class Baseline:
     """What holds where the user says nothing: "wider" is measured against it."""
 
-    agents: Mapping[str, Agent] = field(default_factory=dict)
+    agents: Mapping[AgentName, Agent] = field(default_factory=dict)
 
     @property
     def resources(self) -> AgentResources:
@@ -59,10 +59,10 @@ class Baseline:
 
     def resources_of(self, agent: str) -> AgentResources:
         """What one agent gets; a custom one gets the same as the built-in ones."""
-        found = self.agents.get(agent)
+        found = self.agents.get(AgentName(agent))
         return found.resources if found else AgentResources()
 
     def env_forward_of(self, agent: str) -> tuple[str, ...]:
         """What one agent forwards; a custom one nothing."""
-        found = self.agents.get(agent)
+        found = self.agents.get(AgentName(agent))
         return found.env_forward if found else ()

@@ -42,7 +42,7 @@ def _fields(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, Leaf]]:
         yield from _listed((*path, each.name), getattr(value, each.name))
 
 
-def leaf_text(path: KeyPath, leaf: Leaf) -> str:
+def leaf_text(path: KeyPath, leaf: object) -> str:
     """A value as it could stand in the file."""
     match leaf:
         case bool():

@@ -12,7 +12,7 @@ Seconds = NewType("Seconds", float)
 
 MCP_GROUP: Final = "default"
 MCP_PORT: Final = 4483
-MCP_SESSION_TTL: Final = Seconds(12 * 3600)
+MCP_SESSION_TTL: Final = Seconds(12 * 3600.0)
 
 
 class AuthzProfile(StrEnum):

@@ -101,7 +101,10 @@ def merged_settings(
     enabled = merged_switch(merge, (*path, "enabled"), (mine.enabled, theirs.enabled), base=True)
     categories: dict[SettingsCategory, bool] = {}
     for category in SettingsCategory:
-        pair = (mine.categories or {}).get(category), (theirs.categories or {}).get(category)
+        held = (mine.categories or {}).get(category)
+        wanted = (theirs.categories or {}).get(category)
+        # "On" is what holds anyway where the user says nothing.
+        pair = (held, None if wanted and held is None else wanted)
         merged = merged_switch(merge, (*path, "categories", category.value), pair, base=True)
         if merged is not None:
             categories[category] = merged

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from bbox_server.domain.config.layer import ConfigLayer
+from bbox_server.domain.config.listing import leaf_text
 from bbox_server.domain.config.problem import Finding, FindingKind, KeyPath, Origin
 
 _T = TypeVar("_T")
@@ -54,10 +55,11 @@ class Narrowing:
         if theirs is None:
             return self.kept(path, mine)
         if width(theirs) < width(held):
-            return self.taken(FindingKind.TIGHTENED, path, theirs, f"{_shown(theirs)}")
+            return self.taken(FindingKind.TIGHTENED, path, theirs, leaf_text(path, theirs))
         if theirs == held:
             return self.taken(None, path, theirs, "")
-        return self.asked(path, pair, f"{_shown(theirs)} instead of {_shown(held)}")
+        text = f"{leaf_text(path, theirs)} instead of {leaf_text(path, held)}"
+        return self.asked(path, pair, text)
 
     def asked(self, path: KeyPath, pair: tuple[_T | None, _T | None], text: str) -> _T | None:
         """The workspace's where its file is trusted."""
@@ -84,10 +86,10 @@ class Narrowing:
         for number, item in enumerate(theirs):
             place = (*path, number)
             if widens(item) and not self.trusted:
-                self.find(FindingKind.WIDENS, place, f"{adds} {_shown(item)}")
+                self.find(FindingKind.WIDENS, place, f"{adds} {item}")
                 continue
             kind = FindingKind.WIDENED if widens(item) else FindingKind.TIGHTENED
-            self.find(kind, place, f"{adds} {_shown(item)}")
+            self.find(kind, place, f"{adds} {item}")
             self.origins[*path, len(merged)] = self.theirs.origin(place)
             merged.append(item)
         return tuple(merged) if merged or mine is not None else None
@@ -119,7 +121,8 @@ class Narrowing:
             Finding(
                 kind=FindingKind.CLAMPED,
                 path=path,
-                text=f"{value} is more than {limit}, which is used",
+                text=f"{leaf_text(path, value)} is more than {leaf_text(path, limit)}, "
+                "which is used",
                 origin=origin,
             )
         )
@@ -134,11 +137,3 @@ class Narrowing:
 def position_in(order: Sequence[_T]) -> Callable[[_T], float]:
     """How far a value is from the strict end of an order."""
     return order.index
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(str, value))}]"
-    return str(value)

@@ -32,6 +32,7 @@ class Layer(StrEnum):
     BUILT_IN = "built-in"
     GLOBAL = "global"
     WORKSPACE = "workspace"
+    OPTION = "option"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,18 @@ class ConfigFiles(Protocol):
         ...
 
 
+class ConfigWriter(Protocol):
+    """Writes the user's file."""
+
+    def init(self, path: HostPath, *, force: bool) -> None:
+        """Write a file in which every key is explained and commented out (compat CLI-32).
+
+        Raises:
+            BboxError: config.exists; directory.unusable.
+        """
+        ...
+
+
 class TrustDecision(StrEnum):
     """What the user said when asked."""
 

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
 
 COMMANDS: Final = (
     "run",
@@ -21,6 +22,8 @@ COMMANDS: Final = (
     "discard",
     "sessions",
     "logs",
+    "config",
+    "trust",
     "list",
     "doctor",
     "help",
@@ -130,6 +133,9 @@ def _run_parser(prog: str) -> Parser:
 def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
     parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
+    )
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
@@ -181,6 +187,8 @@ def _command_parsers() -> dict[str, Parser]:
     for name in ("review", "flush", "undo", "sessions", "list", "doctor", "diff"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
+    add_config_commands(parsers["config"])
+    add_trust_options(parsers["trust"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
@@ -206,6 +214,8 @@ DESCRIPTIONS: Final = {
     "sessions": "List sessions that run or wait for review.",
     "logs": "Show what happened in a session.",
     "list": "List the agents.",
+    "config": "Write, show and check your configuration.",
+    "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
 }
 

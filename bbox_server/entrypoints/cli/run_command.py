@@ -14,10 +14,11 @@ from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.review import Review
-from bbox_server.domain.session import ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.changes_view import summary_lines
+from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
@@ -26,6 +27,7 @@ from bbox_server.entrypoints.cli.progress import ProgressLines
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
 from bbox_server.entrypoints.cli.services import Services
+from bbox_server.entrypoints.cli.trust_command import ask_once
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
@@ -36,6 +38,7 @@ from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 # 128 + the signal's number, as shells say it (compat CLI-23)
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
 TERM_CODE: Final = 143
+AFTER: Final = {AfterRun.ASK: "ask", AfterRun.REVIEW: "review", AfterRun.APPLY: "auto"}
 HINTS: Final = {
     "KILL": "the agent was killed; if memory ran out, give it more: --memory 8g",
     "SEGV": "the agent crashed (segmentation fault)",
@@ -47,6 +50,7 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
+    ask_once(values, services, console)
     log = services.run_log()
     lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
     async with services.gateway().start() as connection:
@@ -169,6 +173,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
+            config_file=config_file(values, services),
         ),
         terminal=size_message(terminal.size()),
     )
@@ -181,12 +186,11 @@ def _cpus(count: int) -> int | None:
             cause=f"--cpus is {count}.",
             remediation="Give a number of 1 or more, or leave it out.",
         )
-    return min(count, os.cpu_count() or 1) or None
+    return count or None
 
 
 def _workspace_uri(given: str | None, services: Services) -> str:
-    path = os.path.realpath(os.path.join(services.directory, given or "."))  # noqa: PTH118 (bytes that are no UTF-8 stay)
-    return f"file://{quote(os.fsencode(path))}"
+    return f"file://{quote(os.fsencode(workspace_of(given, services)))}"
 
 
 def _image(given: str | None, services: Services) -> str | None:
@@ -222,7 +226,7 @@ async def _end(
         console.note("No workspace changes detected.")
         return 0
     listed = await review.changes.list()
-    choice = values.review
+    choice = values.review if values.review != "ask" else AFTER[ended.after]
     if choice == "ask":
         choice = _ask(listed, console) if console.interactive else "later"
     if choice == "auto":

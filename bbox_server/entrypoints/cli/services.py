@@ -8,7 +8,9 @@ from typing import Protocol
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_review import OpenReview
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.progress import ProgressObserver
@@ -59,3 +61,5 @@ class Services:
     diagnose: Callable[[], Diagnose]
     logs: SessionLogs
     desk: Desk
+    configs: Callable[[], ResolveConfig]
+    config_writer: Callable[[], ConfigWriter]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bbox_server.domain.config.agent_section import McpMode, SettingsFormat, SettingsKind
 from bbox_server.domain.config.listing import listed
-from bbox_server.domain.config.mcp_section import AuthzProfile, ConflictResolution
+from bbox_server.domain.config.mcp_section import AuthzProfile, ConflictResolution, Seconds
 from bbox_server.domain.config.problem import FindingKind, Layer, Position
 from bbox_server.domain.config.sections import Config, WorkspaceMode
 from bbox_server.domain.config.settings_section import SettingsCategory
@@ -90,7 +90,8 @@ def test_every_key_is_decoded() -> None:
     assert config.review.enabled is True
     assert config.image.pull is PullPolicy.IF_NOT_PRESENT
     assert [str(rule) for rule in config.network.allow_hosts or ()] == ["api.example.com:443,8443"]
-    assert (config.mcp.session_ttl, config.mcp.authz.profile) == (5400, AuthzProfile.OBSERVE)
+    assert config.mcp.session_ttl == Seconds(5400)
+    assert config.mcp.authz.profile is AuthzProfile.OBSERVE
     assert config.mcp.config is not None
     assert config.mcp.config.aggregation is not None
     assert config.mcp.config.aggregation.conflict_resolution is ConflictResolution.PRIORITY
