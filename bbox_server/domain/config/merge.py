@@ -148,12 +148,7 @@ def _workspace(merge: Narrowing) -> WorkspaceSection:
 def _review(merge: Narrowing) -> ReviewSection:
     mine, theirs = merge.mine.config.review, merge.theirs.config.review
     return ReviewSection(
-        enabled=merge.ordered(
-            ("review", "enabled"),
-            (mine.enabled, theirs.enabled or None),
-            base=False,
-            width=lambda enabled: not enabled,
-        ),
+        enabled=_review_enabled(merge, (mine.enabled, theirs.enabled)),
         auto_accept=merge.refused(("review", "auto_accept"), mine.auto_accept, theirs.auto_accept),
         exclude_patterns=merge.appended(
             ("review", "exclude_patterns"),
@@ -162,6 +157,14 @@ def _review(merge: Narrowing) -> ReviewSection:
             adds="excludes",
         ),
     )
+
+
+def _review_enabled(merge: Narrowing, pair: tuple[bool | None, bool | None]) -> bool | None:
+    path, (mine, theirs) = ("review", "enabled"), pair
+    if not theirs:
+        return merge.refused(path, mine, theirs) if mine else merge.kept(path, mine)
+    kind = None if mine else FindingKind.TIGHTENED
+    return merge.taken(kind, path, theirs, "a review at the end")
 
 
 def _network(merge: Narrowing) -> NetworkSection:

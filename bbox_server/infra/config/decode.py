@@ -54,9 +54,13 @@ def decode_config(content: bytes, *, layer: Layer, file: str) -> ConfigLayer:
         layer=layer,
         file=file,
         positions=dict(positions(tree)) if tree else {},
-        findings=tuple(decoding.findings),
+        findings=tuple(sorted(decoding.findings, key=_place)),
         digest=digest_of(content),
     )
+
+
+def _place(finding: Finding) -> Position:
+    return finding.origin.position or Position(line=0, column=0)
 
 
 class _Decoding:

@@ -17,9 +17,14 @@ ANY: Final = "*"
 
 @cache
 def config_schema() -> Schema:
-    """Of a whole file (JSON Schema 2020-12)."""
-    schema = ConfigModel.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **_without_null(schema)}
+    """Of a whole file (JSON Schema draft 7: the newest that editors' YAML support knows well)."""
+    schema = _without_null(ConfigModel.model_json_schema(ref_template="#/definitions/{model}"))
+    definitions = schema.pop("$defs")
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        **schema,
+        "definitions": definitions,
+    }
 
 
 def _without_null(schema: Any) -> Any:  # noqa: ANN401 (JSON)
@@ -47,7 +52,7 @@ def resolved(schema: Schema) -> Schema:
         return schema
     name = schema["$ref"].rpartition("/")[2]
     beside = {key: value for key, value in schema.items() if key != "$ref"}
-    return {**config_schema()["$defs"][name], **beside}
+    return {**config_schema()["definitions"][name], **beside}
 
 
 def below(schema: Schema, part: str | int) -> Schema | None:

@@ -57,7 +57,14 @@ def _of(hint: object) -> st.SearchStrategy[Any]:
 
 
 def _plain(kind: type[Any]) -> st.SearchStrategy[Any]:
-    known = {HostRule: HOSTS, bool: st.booleans(), int: NUMBERS, float: NUMBERS, str: TEXTS}
+    known = {
+        HostRule: HOSTS,
+        bool: st.booleans(),
+        int: NUMBERS,
+        float: NUMBERS,
+        str: TEXTS,
+        object: TEXTS,
+    }
     if kind in known:
         return known[kind]
     if kind in RARE:
