@@ -9,9 +9,10 @@ from bbox_server.application.resolve_config import ResolveConfig, ResolvedConfig
 from bbox_server.domain.agent import Agent, agent_name, derive_name
 from bbox_server.domain.config.effective import effective
 from bbox_server.domain.config.problem import Finding, FindingKind, Layer, Origin
-from bbox_server.domain.config.sections import Config, ReviewSection
+from bbox_server.domain.config.sections import AuthSection, Config, GitSection, ReviewSection
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.escape import escape_text
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun
 
 HEAD: Final = "Security: .broodbox.yaml in this workspace modifies sandbox settings:"
@@ -74,6 +75,7 @@ class ConfigureRun:
         agent = resolved.agents.get(request.agent) if request.agent is not None else None
         held = effective(resolved.config, agent.name if agent else None)
         wanted = request.resources.cpus or held.cpus
+        mode = request.mode or resolved.config.workspace.mode or WorkspaceMode.SNAPSHOT
         return ConfiguredRun(
             name=agent.name if agent else agent_name(derive_name(request.image)),
             request=replace(
@@ -85,13 +87,17 @@ class ConfigureRun:
                 ),
                 egress_profile=request.egress_profile or held.egress_profile,
                 allow_hosts=(*held.allow_hosts, *request.allow_hosts),
-                excludes=(*(resolved.config.review.exclude_patterns or ()), *request.excludes),
+                excludes=_excludes(request, resolved.config, mode),
+                mode=mode,
+                git=GitAccess(token=_token(request.git, resolved.config.git)),
+                login=_login(request.login, resolved.config.auth),
             ),
             agent=agent,
             config=resolved.config,
             findings=(
                 *_of_this_run(resolved, agent),
                 *_beyond_the_machine(wanted, self.host_cpus),
+                *_refused_token(request.git, resolved.config.git),
             ),
             after=_after(resolved.config.review),
             profile_is_asked=request.egress_profile is not None,
@@ -106,6 +112,36 @@ def _beyond_the_machine(cpus: int | None, host_cpus: int) -> Iterator[Finding]:
             text=f"{cpus} is more than this machine has; the guest gets {host_cpus}",
             origin=Origin(layer=Layer.OPTION),
         )
+
+
+def _excludes(request: RunRequest, config: Config, mode: WorkspaceMode) -> tuple[str, ...]:
+    """In direct mode only what was asked for on the spot, which is refused there (CLI-14)."""
+    if mode is WorkspaceMode.DIRECT:
+        return request.excludes
+    return (*(config.review.exclude_patterns or ()), *request.excludes)
+
+
+def _token(asked: GitAccess, config: GitSection) -> bool:
+    """A config that says no wins over an option that says yes (CLI-75)."""
+    if config.forward_token is False or asked.token is False:
+        return False
+    return bool(asked.token or config.forwards_token)
+
+
+def _refused_token(asked: GitAccess, config: GitSection) -> Iterator[Finding]:
+    if asked.token and config.forward_token is False:
+        yield Finding(
+            kind=FindingKind.IGNORED,
+            path=("git-token",),
+            text="the config has git.forward_token: false, which wins",
+            origin=Origin(layer=Layer.OPTION),
+        )
+
+
+def _login(asked: LoginOptions, config: AuthSection) -> LoginOptions:
+    """Compat CLI-19."""
+    save = asked.save and config.saves
+    return replace(asked, save=save, seed=save and (asked.seed or config.seeds))
 
 
 def _of_this_run(resolved: ResolvedConfig, agent: Agent | None) -> tuple[Finding, ...]:

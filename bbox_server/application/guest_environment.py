@@ -15,9 +15,7 @@ from bbox_server.domain.environment import (
     merged_patterns,
     universal,
 )
-from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE
 from bbox_server.domain.run import RunRequest
-from bbox_server.domain.session import SessionId
 
 # What a terminal program needs to draw rightly (compat VM-12).
 TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
@@ -47,9 +45,19 @@ CERTIFICATE_VARIABLES: Final = dict.fromkeys(
 
 
 def guest_environment(
-    request: RunRequest, agent: Agent | None, memory_mib: int, authoritative: Mapping[str, str]
+    request: RunRequest,
+    agent: Agent | None,
+    shares: Mapping[str, str],
+    authoritative: Mapping[str, str],
 ) -> dict[str, str]:
-    """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05)."""
+    """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05).
+
+    Args:
+        request: Has the host's environment.
+        agent: Has patterns and defaults.
+        shares: What stands where the user's environment says nothing: caps, and who commits.
+        authoritative: What nothing overrides.
+    """
     patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
     carried = forwarded(
         (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES),
@@ -57,22 +65,16 @@ def guest_environment(
     )
     return assembled(
         defaults=agent.env if agent else {},
-        shares=agent.memory.environment(memory_mib) if agent else {},
+        shares=shares,
         forwarded_variables={n: v for n, v in carried.items() if n not in NEVER_FORWARDED},
         authoritative=authoritative,
     )
 
 
 def own_variables(
-    agent: Agent | None, access: Access, session: SessionId, *, has_certificates: bool
+    agent: Agent | None, access: Access, facts: RunFacts, *, has_certificates: bool
 ) -> dict[str, str]:
     """What bbox itself says: providers, certificates, facts of the run (AGT-12)."""
-    facts = RunFacts(
-        agent=agent.name if agent else "",
-        workspace=GUEST_WORKSPACE,
-        home=GUEST_HOME,
-        session=session,
-    )
     return {
         **(agent.provider_environment(access) if agent else {}),
         **(CERTIFICATE_VARIABLES if has_certificates else {}),

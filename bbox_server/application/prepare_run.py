@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.application.configure_run import ConfiguredRun
 from bbox_server.application.guest_environment import guest_environment, own_variables
 from bbox_server.domain.agent import (
@@ -23,15 +24,24 @@ from bbox_server.domain.credential import (
     ServedRoute,
     find_key,
 )
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.identity import GitIdentities, GitIdentity, guest_config
+from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
+from bbox_server.domain.identity import (
+    GitIdentities,
+    GitIdentity,
+    author_environment,
+    guest_config,
+)
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -52,7 +62,7 @@ class Ingredients:
     """What was found at the same time."""
 
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     verdict: AcceleratorVerdict
     package_rules: EgressPolicy
     identity: GitIdentity
@@ -70,6 +80,7 @@ class PrepareRun:
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
+    logins: CarryLogin
 
     async def __call__(
         self, run: ConfiguredRun, session: SessionId, directories: SessionDirectories
@@ -82,38 +93,66 @@ class PrepareRun:
         """
         self.progress.started(Phase.PREPARE, "Preparing")
         request, agent = run.request, run.agent
-        served = _served(agent, request.environ)
+        login = self.logins.load(agent, request.login)
+        served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
+        git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
         own = own_variables(
-            agent, access, session, has_certificates=bool(self.trusted_certificates)
+            agent,
+            access,
+            RunFacts(
+                agent=agent.name if agent else "",
+                workspace=GUEST_WORKSPACE,
+                home=GUEST_HOME,
+                session=session,
+                has_git_token=bool(git),
+            ),
+            has_certificates=bool(self.trusted_certificates),
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(request, agent, resources.memory_mib, own),
+            env=guest_environment(
+                request,
+                agent,
+                {
+                    **(agent.memory.environment(resources.memory_mib) if agent else {}),
+                    **author_environment(found.identity),
+                },
+                own,
+            ),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
                     path=PurePosixPath(".gitconfig"),
-                    content=guest_config(found.identity).encode(),
+                    content=_gitconfig(found.identity, git, placeholder).encode(),
                 ),
+                *login_files(login),
+                # Last: where both write a file, ours counts.
                 *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
             ),
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(run, served, found.package_rules),
-            credentials=_proxy_spec(served, placeholder, directories),
+            policy=_policy(run, (*served, *git), found.package_rules),
+            credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            login=login,
         )
-        self._tell(launch, agent, served)
+        self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
 
-    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
+    def _tell(
+        self,
+        launch: Launch,
+        agent: Agent | None,
+        served: tuple[ServedRoute, ...],
+        git: tuple[ServedRoute, ...],
+    ) -> None:
         """What a user must know before the agent starts."""
         if agent is not None and agent.unattended:
             self.progress.noted(
@@ -125,6 +164,15 @@ class PrepareRun:
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
         if not launch.policy.is_permissive and not launch.policy.rules:
             self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
+        if git:
+            names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
+            self.progress.noted(
+                f"The agent may read and write {names} with your GitHub token, "
+                "which stays on this host"
+            )
+        if launch.login is not None and launch.login.files:
+            names = ", ".join(str(file.path) for file in launch.login.files)
+            self.progress.noted(f"Saved login carried into the guest: {names}")
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -132,7 +180,7 @@ class PrepareRun:
             snapshot = tasks.create_task(self._snapshot(request))
             verdict = tasks.create_task(self.backend.probe())
             groups = tasks.create_task(self.package_hosts.groups())
-            identity = tasks.create_task(self.identities.find())
+            identity = tasks.create_task(self.identities.find(request.workspace))
         if verdict.result().warning:
             self.progress.warned(verdict.result().warning)
         rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
@@ -154,7 +202,9 @@ class PrepareRun:
         self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
         return root
 
-    async def _snapshot(self, request: RunRequest) -> Snapshot:
+    async def _snapshot(self, request: RunRequest) -> Snapshot | None:
+        if request.mode is WorkspaceMode.DIRECT:
+            return None
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report
@@ -165,7 +215,14 @@ class PrepareRun:
         return snapshot
 
 
-def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRoute, ...]:
+def _has_login(login: CarriedLogin | None, request: RunRequest) -> bool:
+    """Whether the agent can do without a key: it is logged in, or will be."""
+    return request.login.inside or bool(login and login.files)
+
+
+def _served(
+    agent: Agent | None, environ: Mapping[str, str], *, has_login: bool
+) -> tuple[ServedRoute, ...]:
     """The agent's providers whose keys are here; one at least, or it could do nothing."""
     if agent is None:
         return ()
@@ -179,9 +236,17 @@ def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRout
             if error.code is not ErrorCode.CREDENTIAL_MISSING:
                 raise
             missing.append(error)
-    if missing and not found:
+    if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
+
+
+def _gitconfig(
+    identity: GitIdentity, git: tuple[ServedRoute, ...], placeholder: PlaceholderToken
+) -> str:
+    base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
+    extra = git_settings(identity.remotes, placeholder, base) if git else ()
+    return guest_config(identity, extra)
 
 
 def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from bbox_server.application.attach_terminal import AttachTerminal
 from bbox_server.application.configure_run import ConfiguredRun, ConfigureRun
+from bbox_server.application.export_trace import ExportTrace
+from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import PruneSessions
 from bbox_server.application.run_sandbox import RunSandbox
@@ -67,12 +69,15 @@ class RunAgent:
     progress: ProgressObserver
     clock: Clock
     ids: IdSource
+    trace: ExportTrace
+    direct: OpenDirectly
     prune: PruneSessions
 
     async def __call__(self, request: RunRequest) -> RunOutcome:
         """Run to the end of the agent. Raises: what preparing and starting raise."""
         run = await asyncio.to_thread(self.configure, request)
         record = self._record(run)
+        self.direct.check(run.request)
         await self.prune()
         self.sessions.create(record)
         with self.sessions.hold(record.id) as directories:
@@ -82,6 +87,10 @@ class RunAgent:
                 observer=self.files.observer(directories, record.id),
             )
             self.progress.noted(f"Session {record.id}: `bbox logs {record.id}` tells about it")
+            if self.prune.keep_days is None:
+                self.progress.warned(
+                    f"Nothing is cleaned up: {directories.runtime} will keep the session's keys"
+                )
             self._warn(run, journal)
             try:
                 return await self._run(run, directories, journal)
@@ -94,18 +103,30 @@ class RunAgent:
             except asyncio.CancelledError:
                 self._leave(journal)
                 raise
+            finally:
+                self._export(request, journal)
 
     async def _run(
         self, run: ConfiguredRun, directories: SessionDirectories, journal: SessionJournal
     ) -> RunOutcome:
         journal.enter(SessionState.PREPARING)
         launch = await self.prepare(run, journal.record.id, directories)
+        attach = AttachTerminal(terminal=self.terminal, recorder=self.files.recorder(directories))
+        if launch.snapshot is None:
+            share = await self.direct(run.request, directories)
+            status = await self.sandbox(launch, share, directories, journal, attach)
+            return self._nothing_to_review(journal, status)
         await self.snapshots.hold(journal.record.id, launch.snapshot)
         journal.took_snapshot(launch.snapshot.root)
         overlay = self.files.overlay(directories, launch.snapshot.root)
-        attach = AttachTerminal(terminal=self.terminal, recorder=self.files.recorder(directories))
         status = await self.sandbox(launch, overlay.share, directories, journal, attach)
         return await self._collect(overlay, journal, status)
+
+    def _nothing_to_review(self, journal: SessionJournal, status: ExitStatus) -> RunOutcome:
+        journal.enter(SessionState.DONE)
+        return RunOutcome(
+            session=journal.record.id, exit=status, changes=ChangeSet(changes=(), revision=0)
+        )
 
     async def _collect(
         self, overlay: Overlay, journal: SessionJournal, status: ExitStatus
@@ -141,7 +162,14 @@ class RunAgent:
             after=run.after,
         )
 
+    def _export(self, request: RunRequest, journal: SessionJournal) -> None:
+        if request.trace and (cause := self.trace(journal.record)):
+            self.progress.warned(f"There is no trace: {cause}")
+
     def _leave(self, journal: SessionJournal) -> None:
         """End a run that was cut short: to review if the guest ever ran, else failed."""
-        ran = journal.record.state in {SessionState.RUNNING, SessionState.STOPPING}
-        journal.enter(SessionState.REVIEWING if ran else SessionState.FAILED)
+        record = journal.record
+        ran = record.state in {SessionState.RUNNING, SessionState.STOPPING}
+        # In direct mode there is nothing to review.
+        waits = ran and record.generation is not None
+        journal.enter(SessionState.REVIEWING if waits else SessionState.FAILED)

@@ -30,6 +30,7 @@ class ErrorCode(StrEnum):
     CREDENTIAL_INVALID_ROUTE = "credential.invalid-route"
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
+    CREDENTIAL_STORE_FAILED = "credential.store-failed"
     DEPENDENCY_MISSING = "dependency.missing"
     DIRECTORY_UNUSABLE = "directory.unusable"
     DISK_FULL = "disk.full"
@@ -65,6 +66,7 @@ class ErrorCode(StrEnum):
     SNAPSHOT_LIMIT = "snapshot.limit"
     SSH_FAILED = "ssh.failed"
     WORKSPACE_INVALID = "workspace.invalid"
+    WORKSPACE_NOT_ACKNOWLEDGED = "workspace.not-acknowledged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.CREDENTIAL_INVALID_ROUTE: _entry("A provider can't be served.", Retry.FIX),
     ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
     ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),
+    ErrorCode.CREDENTIAL_STORE_FAILED: _entry("A saved login can't be read or kept.", Retry.FIX),
     ErrorCode.DEPENDENCY_MISSING: _entry("A program that bbox needs is not installed.", Retry.FIX),
     ErrorCode.DIRECTORY_UNUSABLE: _entry("A directory of bbox can't be used.", Retry.FIX),
     ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
@@ -128,6 +131,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.SNAPSHOT_LIMIT: _entry("The workspace is too large.", Retry.FIX),
     ErrorCode.SSH_FAILED: _entry("The guest's shell does not answer.", Retry.RETRY),
     ErrorCode.WORKSPACE_INVALID: _entry("The workspace can't be used.", Retry.FIX),
+    ErrorCode.WORKSPACE_NOT_ACKNOWLEDGED: _entry("Direct mode is not acknowledged.", Retry.FIX),
 }
 
 

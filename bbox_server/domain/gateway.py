@@ -50,7 +50,3 @@ class SessionGateway(Protocol):
         Raises: session.unknown, session.busy, session.host-failed.
         """
         ...
-
-    async def is_hosted(self, session: SessionId) -> bool:
-        """Whether a host has the session now."""
-        ...

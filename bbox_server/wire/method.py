@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from bbox_server.wire import example
+from bbox_server.wire.commit import ForwardMessage, ForwardParams
 from bbox_server.wire.event import EventMessage, SubscribeParams, UnsubscribeParams
 from bbox_server.wire.lifecycle import SessionsListParams, StopParams
 from bbox_server.wire.model import Message
@@ -26,7 +27,7 @@ from bbox_server.wire.review_request import (
     SessionParams,
 )
 from bbox_server.wire.run import AgentsMessage, Done, NoParams, RunParams
-from bbox_server.wire.session import DoctorMessage, SessionMessage, SessionsMessage
+from bbox_server.wire.session import DoctorMessage, SessionLost, SessionMessage, SessionsMessage
 from bbox_server.wire.terminal import (
     TerminalAckParams,
     TerminalCloseParams,
@@ -149,7 +150,12 @@ METHODS: Final = (
         params=ChangesListParams,
         result=ChangesPage,
         sent={**example.ONE, "limit": 100},
-        answered={**example.ONE, "revision": 3, "changes": [example.CHANGE]},
+        answered={
+            **example.ONE,
+            "revision": 3,
+            "changes": [example.CHANGE],
+            "branches": [example.BRANCH],
+        },
     ),
     Method(
         name="bbox/changes/get",
@@ -208,6 +214,13 @@ METHODS: Final = (
         answered={**example.FLUSH, "flush": 2, "kind": "undo"},
     ),
     Method(
+        name="bbox/flush/forward",
+        params=ForwardParams,
+        result=ForwardMessage,
+        sent={**example.ONE, "flush": 1},
+        answered={**example.ONE, "refs": [example.FORWARDED]},
+    ),
+    Method(
         name="bbox/doctor",
         params=NoParams,
         result=DoctorMessage,
@@ -223,6 +236,7 @@ NOTIFICATIONS: Final = (
         params=TerminalData,
         sent={**example.TERMINAL, "fromByte": 0, "data": "aGkNCg==", "stream": "output"},
     ),
+    Notification(name="bbox/session/lost", params=SessionLost, sent=example.ONE),
     Notification(
         name="bbox/terminal/ended",
         params=TerminalEnded,

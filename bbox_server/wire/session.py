@@ -63,6 +63,15 @@ class OutcomeMessage(Message):
     withheld: int
 
 
+class SessionLost(Message):
+    """The session's host was killed, and its microVM with it. The agent's files are kept.
+
+    Any request on the session starts another host, which goes to the review.
+    """
+
+    session: str
+
+
 class CheckMessage(Message):
     """One finding of `bbox doctor`."""
 

@@ -8,10 +8,11 @@ import pytest
 from bbox_server.application.configure_run import ConfiguredRun, ConfigureRun
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.config.source import TrustDecision
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.agents.registry import BuiltinAgents
@@ -48,7 +49,12 @@ class Setting:
 
 def test_without_any_config_the_request_is_as_it_was() -> None:
     run = Setting().run()
-    assert run.request == replace(REQUEST, egress_profile=EgressProfile.STANDARD)
+    assert run.request == replace(
+        REQUEST,
+        egress_profile=EgressProfile.STANDARD,
+        mode=WorkspaceMode.SNAPSHOT,
+        git=GitAccess(token=False),
+    )
     assert (run.name, run.findings, run.after) == ("codex", (), AfterRun.ASK)
 
 
@@ -121,14 +127,67 @@ def test_a_trusted_file_is_applied_and_still_said() -> None:
 def test_keys_that_nothing_acts_on_say_so() -> None:
     run = Setting(
         "mcp: {group: team}\nruntime: {firmware_download: true}\nworkspace: {mode: direct}\n"
+        "review: {exclude_patterns: [a]}\n"
         "agents: {codex: {egress_hosts: {locked: [{name: a.dev}]}}, gemini: {settings: []}}"
     ).run()
     said = {finding.path[0]: finding.text for finding in run.findings}
     assert "does not act on it" in said["mcp"]
     assert "nothing is downloaded" in said["runtime"]
-    assert "snapshot" in said["workspace"]
+    assert "direct mode" in said["review"]
     assert "allow_hosts" in said["agents"]
     assert not any("gemini" in one.path for one in run.findings)
+
+
+def test_direct_mode_is_the_users_config_or_an_option() -> None:
+    mine = "workspace: {mode: direct}\nreview: {exclude_patterns: ['*.a']}"
+    run = Setting(mine).run()
+    assert (run.request.mode, run.request.excludes) == (WorkspaceMode.DIRECT, ())
+    asked = replace(REQUEST, mode=WorkspaceMode.SNAPSHOT)
+    assert Setting(mine).run(asked).request.excludes == ("*.a",)
+    assert Setting(mine, "workspace: {mode: snapshot}").run().request.mode is (
+        WorkspaceMode.SNAPSHOT
+    )
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "asked", "forwarded"),
+    [
+        ("", "", None, False),
+        ("", "", True, True),
+        ("git: {forward_token: true}", "", None, True),
+        ("git: {forward_token: true}", "", False, False),
+        ("git: {forward_token: true}", "git: {forward_token: false}", None, False),
+        ("git: {forward_token: false}", "", True, False),
+        ("", "git: {forward_token: true}", None, False),
+    ],
+)
+def test_the_token_is_used_when_the_user_says_so(
+    mine: str, theirs: str, *, asked: bool | None, forwarded: bool
+) -> None:
+    run = Setting(mine, theirs).run(replace(REQUEST, git=GitAccess(token=asked)))
+    assert run.request.git.token is forwarded
+    is_refused = asked is True and not forwarded
+    assert is_refused == any("which wins" in text for text in run.warnings)
+
+
+@pytest.mark.parametrize(
+    ("mine", "asked", "kept"),
+    [
+        ("", LoginOptions(), LoginOptions()),
+        ("auth: {save_credentials: false}", LoginOptions(seed=True), LoginOptions(save=False)),
+        ("auth: {seed_host_credentials: true}", LoginOptions(), LoginOptions(seed=True)),
+        (
+            "auth: {seed_host_credentials: true}",
+            LoginOptions(save=False, inside=True),
+            LoginOptions(save=False, inside=True),
+        ),
+    ],
+)
+def test_a_login_is_kept_and_seeded_as_the_user_says(
+    mine: str, asked: LoginOptions, kept: LoginOptions
+) -> None:
+    run = Setting(mine, "auth: {seed_host_credentials: true}").run(replace(REQUEST, login=asked))
+    assert run.request.login == kept
 
 
 def test_an_image_without_an_agent_has_the_defaults() -> None:

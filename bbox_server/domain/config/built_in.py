@@ -21,10 +21,10 @@ from bbox_server.domain.config.sections import (
     ImageSection,
     Mebibytes,
     ReviewSection,
-    WorkspaceMode,
     WorkspaceSection,
 )
 from bbox_server.domain.config.settings_section import SettingsSection
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.image import PullPolicy
 
 _RESOURCES: Final = AgentResources()

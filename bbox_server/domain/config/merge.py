@@ -35,9 +35,9 @@ from bbox_server.domain.config.sections import (
     NetworkSection,
     ReviewSection,
     RuntimeSection,
-    WorkspaceMode,
     WorkspaceSection,
 )
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.image import PullPolicy
 
 NO_WORKSPACE: Final = ConfigLayer(layer=Layer.WORKSPACE)

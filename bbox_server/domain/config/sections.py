@@ -6,12 +6,12 @@ None is "not set", everywhere: an empty list and a false say something (P-24).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final, NewType
 
 from bbox_server.domain.config.agent_section import AgentSection
 from bbox_server.domain.config.mcp_section import McpSection
 from bbox_server.domain.config.settings_section import SettingsSection
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.image import PullPolicy
@@ -22,13 +22,6 @@ MAX_CPUS: Final = 128
 MAX_MEMORY: Final = Mebibytes(131072)
 MAX_TMP_SIZE: Final = Mebibytes(65536)
 """Compat CFG-18."""
-
-
-class WorkspaceMode(StrEnum):
-    """How the agent gets the workspace: a copy, or the files themselves."""
-
-    DIRECT = "direct"
-    SNAPSHOT = "snapshot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

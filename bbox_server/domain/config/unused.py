@@ -6,22 +6,24 @@ from typing import Final
 
 from bbox_server.domain.config.listing import listed
 from bbox_server.domain.config.problem import KeyPath
-from bbox_server.domain.config.sections import Config, WorkspaceMode
+from bbox_server.domain.config.sections import Config
+from bbox_server.domain.direct import WorkspaceMode
 
 NOT_YET: Final = "this version does not act on it"
+NOTHING_HIDDEN: Final = "no effect in direct mode: the workspace is shared as it is"
+NOTHING_TO_REVIEW: Final = "no effect in direct mode: there is nothing to review"
 NO_DOWNLOAD: Final = "no effect: the firmware comes with the guest system, nothing is downloaded"
 BUILT_IN_HOSTS: Final = "no effect on a built-in agent; use allow_hosts"
+BUILT_IN_LOGIN: Final = "no effect on a built-in agent, which has its own list"
 
 # The first keys of a path, `*` for any name. Who makes one work takes its line away.
 WITHOUT_EFFECT: Final[dict[tuple[str, ...], str]] = {
     ("image", "pull"): NOT_YET,
     ("mcp",): NOT_YET,
-    ("git",): NOT_YET,
+    ("git", "forward_ssh_agent"): NOT_YET,
     ("settings_import",): NOT_YET,
-    ("auth",): NOT_YET,
     ("runtime",): NO_DOWNLOAD,
     ("agents", "*", "env_required"): NOT_YET,
-    ("agents", "*", "credentials"): NOT_YET,
     ("agents", "*", "settings"): NOT_YET,
     ("agents", "*", "mcp"): NOT_YET,
     ("agents", "*", "settings_import"): NOT_YET,
@@ -33,19 +35,33 @@ def without_effect(config: Config, built_in: frozenset[str]) -> Iterator[tuple[K
 
     What is switched off is as it should be where there is nothing to switch on.
     """
-    said: set[KeyPath] = set()
-    for path, leaf in listed(config):
-        if leaf is False:
-            continue
-        for keys, why in WITHOUT_EFFECT.items():
-            if _begins(path, keys) and path[: len(keys)] not in said:
-                said.add(path[: len(keys)])
-                yield path[: len(keys)], why
-    for name, section in config.agents.items():
-        if section.egress_hosts is not None and name in built_in:
+    found = {
+        path[: len(keys)]: why
+        for path, leaf in listed(config)
+        for keys, why in WITHOUT_EFFECT.items()
+        if leaf is not False and _begins(path, keys)
+    }
+    yield from found.items()
+    yield from _of_built_in(config, built_in)
+    yield from _of_direct_mode(config)
+
+
+def _of_built_in(config: Config, built_in: frozenset[str]) -> Iterator[tuple[KeyPath, str]]:
+    for name in built_in & config.agents.keys():
+        section = config.agents[name]
+        if section.egress_hosts is not None:
             yield ("agents", name, "egress_hosts"), BUILT_IN_HOSTS
-    if config.workspace.mode is WorkspaceMode.DIRECT:
-        yield ("workspace", "mode"), f"{NOT_YET}: the agent gets a snapshot"
+        if section.credentials.persist is not None:
+            yield ("agents", name, "credentials"), BUILT_IN_LOGIN
+
+
+def _of_direct_mode(config: Config) -> Iterator[tuple[KeyPath, str]]:
+    if config.workspace.mode is not WorkspaceMode.DIRECT:
+        return
+    if config.review.exclude_patterns:
+        yield ("review", "exclude_patterns"), NOTHING_HIDDEN
+    if config.review.enabled or config.review.auto_accept:
+        yield ("review",), NOTHING_TO_REVIEW
 
 
 def _begins(path: KeyPath, keys: tuple[str, ...]) -> bool:

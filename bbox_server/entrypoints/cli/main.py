@@ -12,6 +12,7 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
 from bbox_server.entrypoints.cli import (
+    auth_command,
     config_command,
     machine_commands,
     review_command,
@@ -52,6 +53,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "config": config_command.config,
     "trust": trust_command.trust,
     "list": machine_commands.list_agents,
+    "auth": auth_command.auth,
     "doctor": machine_commands.doctor,
 }
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session's review: at its host where it has one, else in this process."""
+"""A session's review as the commands see it."""
 
 from collections.abc import AsyncIterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from bbox_server.domain.change import ChangeId, Hunk, Side
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.decision import BulkAcceptance, Decision
-from bbox_server.domain.flush import FlushReport
+from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
 from bbox_server.domain.review import Review
 from bbox_server.domain.session import SessionId
@@ -77,6 +78,10 @@ class OpenedReview(Protocol):
         """Take the last flush back."""
         ...
 
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched."""
+        ...
+
     async def settle(self) -> None:
         """See whether anything is left to do."""
         ...
@@ -84,13 +89,8 @@ class OpenedReview(Protocol):
 
 @asynccontextmanager
 async def opened_review(session: SessionId, services: Services) -> AsyncIterator[OpenedReview]:
-    """The review, wherever it is. Raises: as OpenReview, and session.host-failed."""
-    gateway = services.gateway()
-    if await gateway.is_hosted(session):
-        from bbox_server.entrypoints.cli.remote_review import RemoteReview
+    """The review at the session's host. Raises: as SessionGateway.connect, and OpenReview."""
+    from bbox_server.entrypoints.cli.remote_review import RemoteReview
 
-        async with gateway.connect(session) as connection:
-            yield RemoteReview(connection)
-        return
-    async with services.review()(session) as review:
-        yield review
+    async with services.gateway().connect(session) as connection:
+        yield RemoteReview(connection)

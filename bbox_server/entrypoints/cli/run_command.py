@@ -2,12 +2,14 @@
 """`bbox AGENT` and `bbox run`."""
 
 import asyncio
+import contextlib
 import os
 from argparse import Namespace
 from typing import Final
 from urllib.parse import quote
 
 from bbox_server.domain.bytesize import parse_mib
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
@@ -16,16 +18,21 @@ from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.review import Review
 from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
+from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
-from bbox_server.entrypoints.cli.changes_view import summary_lines
+from bbox_server.entrypoints.cli.auth_command import check_login_options
 from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
-from bbox_server.entrypoints.cli.progress import ProgressLines
+from bbox_server.entrypoints.cli.progress_mode import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
-from bbox_server.entrypoints.cli.review_command import apply_ordinary, review_interactively
+from bbox_server.entrypoints.cli.review_command import (
+    apply_ordinary,
+    overview_lines,
+    review_interactively,
+)
 from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.cli.trust_command import ask_once
 from bbox_server.wire.lifecycle import HowToStop, StopParams
@@ -51,23 +58,21 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
     ask_once(values, services, console)
-    log = services.run_log()
-    lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
     async with services.gateway().start() as connection:
-        await ask(connection, "bbox/run", params, SessionMessage)
-        attached = AttachedTerminal(
-            connection=connection, terminal=terminal, progress=FanOut(observers=(lines, log))
-        )
-        ended = await follow(attached, connection, terminal, console)
+        with progress_view(values.progress, console) as progress:
+            await ask(connection, "bbox/run", params, SessionMessage)
+            attached = AttachedTerminal(connection=connection, terminal=terminal, progress=progress)
+            ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
         review = RemoteReview(connection)
         outcome = await _outcome(ended, review)
         code = await _end(ended, values, services, console, review)
     if values.timings:
-        console.note("\n".join(("Timing summary:", *log.timings())))
-    if values.trace:
-        console.note(f"Trace output: {log.export(connection.session)}")
+        spans = spans_of(services.logs.events(connection.session))
+        console.note("\n".join(("Timing summary:", *timing_lines(spans))))
+    if trace := services.logs.trace(connection.session):
+        console.note(f"Trace output: {trace}")
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
@@ -112,13 +117,17 @@ async def follow(
     console: Console,
 ) -> SessionMessage:
     """See a run to its end. Raises: how it failed."""
+    has_terminal = terminal.size() is not None  # asked now: a closed window has no size
     try:
         await attached()
     except asyncio.CancelledError:
-        if attached.has_started and terminal.size() is not None:
+        if attached.has_started and has_terminal:
             # The terminal is gone, or bbox is told to go: the agent works on.
             session = connection.session
-            console.note(f"Session {session} goes on: bbox attach {session}, bbox stop {session}")
+            with contextlib.suppress(OSError):
+                console.note(
+                    f"Session {session} goes on: bbox attach {session}, bbox stop {session}"
+                )
         else:
             await attached.stop(HowToStop.GRACEFUL if attached.has_started else HowToStop.NOW)
         raise
@@ -155,6 +164,8 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
+    check_login_options(values)
+    _check_mode(values)
     env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
@@ -174,9 +185,26 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
             config_file=config_file(values, services),
+            git_token=values.git_token,
+            save_login=values.save_login,
+            seed_login=values.seed_login,
+            log_in=values.log_in,
+            workspace_mode=WorkspaceMode(values.workspace_mode) if values.workspace_mode else None,
+            acknowledge_direct=values.yes,
+            trace=values.trace,
         ),
         terminal=size_message(terminal.size()),
     )
+
+
+def _check_mode(values: Namespace) -> None:
+    """Compat CLI-14: what can't be reviewed is not promised to be."""
+    if values.workspace_mode == WorkspaceMode.DIRECT and values.review in {"review", "auto"}:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause="In direct mode there is nothing to review or to accept.",
+            remediation="Leave out --review and --auto-accept, or --workspace-mode direct.",
+        )
 
 
 def _cpus(count: int) -> int | None:
@@ -223,7 +251,8 @@ async def _end(
     review: OpenedReview,
 ) -> int:
     if ended.state is SessionState.DONE:
-        console.note("No workspace changes detected.")
+        direct = "Direct mode: what the agent changed is in the workspace."
+        console.note(direct if ended.generation is None else "No workspace changes detected.")
         return 0
     listed = await review.changes.list()
     choice = values.review if values.review != "ask" else AFTER[ended.after]
@@ -242,7 +271,7 @@ async def _end(
 
 def _ask(listed: Review, console: Console) -> str:
     console.say()
-    for line in summary_lines(listed, console.style):
+    for line in overview_lines(listed, console):
         console.say(line)
     console.say()
     answer = console.ask(

@@ -8,7 +8,7 @@ from bbox_server.domain.decision import Decision
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.workspace import HostPath
 from bbox_server.wire.review_request import DecideParams
@@ -40,6 +40,11 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
         config_file=None if options.config_file is None else HostPath(options.config_file),
+        git=GitAccess(token=options.git_token),
+        trace=options.trace or environ.get("BBOX_TRACE") == "1",
+        mode=options.workspace_mode,
+        acknowledged=options.acknowledge_direct,
+        login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A session's socket and its lock: RUNTIME/ID.sock and RUNTIME/ID.lock."""
+"""A session's socket and its lock: RUNTIME/hosts/ID.sock and ID.lock."""
 
 import asyncio
 import fcntl
@@ -14,6 +14,7 @@ from typing import Final
 from bbox_server.domain.session import SessionId
 
 BACKLOG: Final = 64
+HOSTS: Final = "hosts"
 # A client holds the lock for as long as it takes to connect, a host for as long as it ends.
 LOCK_POLL_S: Final = 0.02
 
@@ -31,13 +32,14 @@ class HostPlace:
 
     @property
     def address(self) -> Path:
-        """Where the host listens."""
-        return self.runtime / f"{self.session}.sock"
+        """Where the host listens: in a directory that is closed to the sandbox uid too."""
+        return self.runtime / HOSTS / f"{self.session}.sock"
 
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
         """Hold the lock."""
-        path = self.runtime / f"{self.session}.lock"
+        self.address.parent.mkdir(mode=0o700, exist_ok=True)
+        path = self.address.with_suffix(".lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             while not _try_lock(lock):  # noqa: ASYNC110 (another process has it)

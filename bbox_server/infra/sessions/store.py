@@ -136,6 +136,12 @@ class DiskSessionStore(SessionStore):
                     entry.unlink()
             shutil.rmtree(root)
 
+    def forget_unborn(self, session: SessionId) -> None:
+        """Delete what the host of a run left that could not begin; a session is not touched."""
+        directory = self._root / session
+        if SESSION_ID.fullmatch(session) and not (directory / RECORD).exists():
+            shutil.rmtree(directory, ignore_errors=True)
+
     def _load(self, session: SessionId) -> SessionRecord | None:
         try:
             content = (self._root / session / RECORD).read_bytes()

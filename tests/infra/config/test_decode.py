@@ -12,8 +12,9 @@ from bbox_server.domain.config.agent_section import McpMode, SettingsFormat, Set
 from bbox_server.domain.config.listing import listed
 from bbox_server.domain.config.mcp_section import AuthzProfile, ConflictResolution, Seconds
 from bbox_server.domain.config.problem import FindingKind, Layer, Position
-from bbox_server.domain.config.sections import Config, WorkspaceMode
+from bbox_server.domain.config.sections import Config
 from bbox_server.domain.config.settings_section import SettingsCategory
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.image import PullPolicy
 from bbox_server.infra.config.decode import decode_config

@@ -74,14 +74,14 @@ async def test_two_clients_find_the_same_host_and_it_ends_after_both(
 ) -> None:
     make_session(gateway)
     async with gateway.connect(SESSION) as first:
-        assert await gateway.is_hosted(SESSION)
-        mode = (gateway.runtime / f"{SESSION}.sock").stat().st_mode
-        assert stat.S_IMODE(mode) == 0o600
+        address = HostPlace(runtime=gateway.runtime, session=SESSION).address
+        assert stat.S_IMODE(address.stat().st_mode) == 0o600
+        assert stat.S_IMODE(address.parent.stat().st_mode) == 0o700
         async with gateway.connect(SESSION) as second:
             for connection in (first, second):
                 answer = await connection.request("bbox/sessions/get", {"session": SESSION})
                 assert answer["state"] == "failed"
-        assert await gateway.is_hosted(SESSION)
+        assert address.exists()
     await until_gone(gateway)
     log = (gateway.state / "sessions" / SESSION / "host.log").read_text()
     assert (log.count("host.started"), log.count("host.ended")) == (1, 1)
@@ -89,16 +89,18 @@ async def test_two_clients_find_the_same_host_and_it_ends_after_both(
 
 async def test_a_socket_that_a_killed_host_left_is_replaced(gateway: SocketGateway) -> None:
     make_session(gateway)
-    HostPlace(runtime=gateway.runtime, session=SESSION).listen().close()
-    assert not await gateway.is_hosted(SESSION)
+    place = HostPlace(runtime=gateway.runtime, session=SESSION)
+    async with place.locked():
+        place.listen().close()
     async with gateway.connect(SESSION) as connection:
         assert await connection.request("bbox/sessions/get", {"session": SESSION})
     await until_gone(gateway)
 
 
-async def test_a_session_that_nobody_knows_gets_no_host(gateway: SocketGateway) -> None:
+@pytest.mark.parametrize("name", [SESSION, "", "../../elsewhere", "x" * 5000, "\0"], ids=repr)
+async def test_a_session_that_nobody_knows_gets_no_host(gateway: SocketGateway, name: str) -> None:
     with pytest.raises(BboxError) as raised:
-        async with gateway.connect(SESSION):
+        async with gateway.connect(SessionId(name)):
             pass
     assert raised.value.code is ErrorCode.SESSION_UNKNOWN
 
@@ -108,6 +110,9 @@ async def test_a_run_that_can_not_begin_is_told(gateway: SocketGateway, tmp_path
         params: dict[str, object] = {"workspaceUri": tmp_path.as_uri(), "agent": "nobody"}
         assert await failure(connection, "bbox/run", params) is ErrorCode.AGENT_UNKNOWN
     await until_gone(gateway)
+    async with asyncio.timeout(10):
+        while (gateway.state / "sessions" / SESSION).exists():  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.05)
 
 
 async def test_a_host_answers_for_its_own_session_and_its_own_methods(

@@ -131,7 +131,7 @@ def test_more_files_than_the_limit_are_refused_but_excluded_ones_cost_nothing(
 ) -> None:
     for number in range(30):
         ground.write(f"node_modules/{number}")
-    walk = WorkspaceWalk(find_repository=lambda _path, _is: None, limits=TreeLimits(entries=10))
+    walk = WorkspaceWalk(limits=TreeLimits(entries=10))
     root_fd = os.open(ground.workspace, os.O_RDONLY)
     matcher = snapshot_matcher(ExcludeRules())
     assert walk.run(root_fd, matcher).excluded == 1

@@ -14,8 +14,9 @@ from bbox_server.domain.config.mcp_section import AuthzProfile
 from bbox_server.domain.config.merge import MergedConfig, merge_configs
 from bbox_server.domain.config.merged_values import AUTHZ_LOOSEST_LAST, LOOSEST_LAST
 from bbox_server.domain.config.problem import KeyPath, Layer
-from bbox_server.domain.config.sections import Config, WorkspaceMode
+from bbox_server.domain.config.sections import Config
 from bbox_server.domain.config.settings_section import SettingsCategory
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import intersected
 from tests.unit.config.any_config import any_config

@@ -22,6 +22,23 @@ export interface AgentsMessage {
   readonly agents: readonly AgentMessage[];
 }
 
+/**
+ * A branch with new commits, newest first; a flush fetches it to `ref`.
+ *
+ * `repository` is the work tree's directory in the workspace. `taken` says that the user's
+ * repository has it, `failure` why it can't be brought.
+ */
+export interface BranchMessage {
+  readonly repository: string;
+  readonly name: string;
+  readonly tip: string;
+  readonly ref: string;
+  readonly commits: readonly CommitMessage[];
+  readonly commitCount: number;
+  readonly taken: boolean;
+  readonly failure?: string;
+}
+
 /** One change with its hunks. */
 export interface ChangeDetail {
   readonly session: string;
@@ -72,11 +89,12 @@ export interface ChangesListParams {
   readonly withHunks?: boolean;
 }
 
-/** A page of changes; the last one has no `nextCursor`. */
+/** A page of changes; the last one has no `nextCursor`, the first one all `branches`. */
 export interface ChangesPage {
   readonly session: string;
   readonly revision: number;
   readonly changes: readonly ChangeMessage[];
+  readonly branches: readonly BranchMessage[];
   readonly nextCursor?: string;
 }
 
@@ -90,6 +108,23 @@ export interface CheckMessage {
 
 /** `warning` runs, but worse; `failed` does not run. */
 export type CheckStatus = "ok" | "warning" | "failed";
+
+/** A path that a commit touches; `status` is git's letter for how (A, D, M, T). */
+export interface CommitFileMessage {
+  readonly status: string;
+  readonly path: string;
+}
+
+/** A commit of the agent's. `fileCount` counts all files, of which the first are listed. */
+export interface CommitMessage {
+  readonly id: string;
+  readonly subject: string;
+  readonly author: string;
+  readonly email: string;
+  readonly at: number;
+  readonly files: readonly CommitFileMessage[];
+  readonly fileCount: number;
+}
 
 /** An accepted path that can't be applied as things are. */
 export interface ConflictMessage {
@@ -217,12 +252,25 @@ export interface FlushMessage {
   readonly flush: number;
   readonly kind: FlushKind;
   readonly results: readonly ResultMessage[];
+  readonly refs: readonly RefMessage[];
 }
 
 /** Take a flush back; the last one if none is named. */
 export interface FlushUndoParams {
   readonly session: string;
   readonly flush?: number;
+}
+
+/** The branches that were moved, or why one was not. */
+export interface ForwardMessage {
+  readonly session: string;
+  readonly refs: readonly RefMessage[];
+}
+
+/** Move the user's branches forward to the commits that a flush fetched; no file changes. */
+export interface ForwardParams {
+  readonly session: string;
+  readonly flush: number;
 }
 
 /** Gracefully: the agent and the guest get time to end. */
@@ -274,7 +322,8 @@ export type OutputStream = "output" | "error";
 /**
  * What a flush would do; `plan_hash` names exactly this.
  *
- * `hardLinked` are files with other names, which keep the old content.
+ * `hardLinked` are files with other names, which keep the old content; `branches` are fetched,
+ * their commits are in the list of changes.
  */
 export interface PlanMessage {
   readonly session: string;
@@ -283,6 +332,21 @@ export interface PlanMessage {
   readonly conflicts: readonly ConflictMessage[];
   readonly skipped: readonly SkippedMessage[];
   readonly hardLinked: readonly string[];
+  readonly branches: readonly BranchMessage[];
+}
+
+/**
+ * What was done to a ref of the user's repository.
+ *
+ * `branch` is the user's branch that `bbox/flush/forward` can move to it.
+ */
+export interface RefMessage {
+  readonly repository: string;
+  readonly ref: string;
+  readonly before?: string;
+  readonly after?: string;
+  readonly branch?: string;
+  readonly failure?: string;
 }
 
 /** What became of one operation. */
@@ -318,6 +382,13 @@ export interface RunOptions {
   readonly envForward?: readonly string[];
   readonly program?: string;
   readonly configFile?: string;
+  readonly gitToken?: boolean;
+  readonly saveLogin?: boolean;
+  readonly seedLogin?: boolean;
+  readonly logIn?: boolean;
+  readonly trace?: boolean;
+  readonly workspaceMode?: WorkspaceMode;
+  readonly acknowledgeDirect?: boolean;
 }
 
 /**
@@ -332,6 +403,15 @@ export interface RunParams {
   readonly args?: readonly string[];
   readonly options?: RunOptions;
   readonly terminal?: TerminalSizeMessage;
+}
+
+/**
+ * The session's host was killed, and its microVM with it. The agent's files are kept.
+ *
+ * Any request on the session starts another host, which goes to the review.
+ */
+export interface SessionLost {
+  readonly session: string;
 }
 
 /** A session's summary. Times are seconds since the epoch. */
@@ -481,3 +561,6 @@ export type Verdict = "undecided" | "accepted" | "rejected" | "mixed" | "edited"
 
 /** Why a change is listed and counted but can't be flushed. */
 export type WithheldReason = "excluded" | "secret" | "gitInternal" | "specialFile" | "leavesWorkspace" | "tooLarge";
+
+/** What the agent works on (compat CLI-14, CFG-07). */
+export type WorkspaceMode = "snapshot" | "direct";

@@ -17,10 +17,13 @@ import type {
   FlushApplyParams,
   FlushMessage,
   FlushUndoParams,
+  ForwardMessage,
+  ForwardParams,
   NoParams,
   PlanMessage,
   Reviewed,
   RunParams,
+  SessionLost,
   SessionMessage,
   SessionParams,
   SessionsListParams,
@@ -64,6 +67,7 @@ export interface Requests {
   readonly "bbox/flush/plan": { readonly params: SessionParams; readonly result: PlanMessage };
   readonly "bbox/flush/apply": { readonly params: FlushApplyParams; readonly result: FlushMessage };
   readonly "bbox/flush/undo": { readonly params: FlushUndoParams; readonly result: FlushMessage };
+  readonly "bbox/flush/forward": { readonly params: ForwardParams; readonly result: ForwardMessage };
   readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
 }
 
@@ -71,5 +75,6 @@ export interface Requests {
 export interface Notifications {
   readonly "bbox/event": EventMessage;
   readonly "bbox/terminal/data": TerminalData;
+  readonly "bbox/session/lost": SessionLost;
   readonly "bbox/terminal/ended": TerminalEnded;
 }
