@@ -17,17 +17,24 @@ from typing import Final
 
 from typing_extensions import override
 
+from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.open_review import OpenReview, ReviewParts
+from bbox_server.application.plan_run import PlanRun
+from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.credential import CredentialProxy
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.login import HostLogins, LoginStore
@@ -131,6 +138,12 @@ class Composition:
             logins=lambda: self.logins,
             gateway=self.gateway,
             diagnose=self.diagnose,
+            explain=self.explain,
+            plan=lambda progress: PlanRun(
+                configure=self.configure_run,
+                prepare=self.prepare_run(progress, self.snapshots),
+                progress=progress,
+            ),
             logs=DiskSessionLogs(state=self.directories.state),
             trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
@@ -238,26 +251,53 @@ class Composition:
             QemuSettings(user=self.user, cache_directory=cache),
         )
 
+    @cached_property
+    def credential_proxy(self) -> CredentialProxy:
+        """Where providers' keys are used."""
+        from bbox_server.infra.credential.proxy import ProcessCredentialProxy
+
+        return ProcessCredentialProxy(user=self.user, environment=self.environ)
+
+    @property
+    def configure_run(self) -> ConfigureRun:
+        """What puts the config under a request."""
+        return ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1)
+
+    def prepare_run(self, progress: ProgressObserver, snapshots: Snapshots) -> PrepareRun:
+        """What decides on a run before it starts."""
+        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
+        from bbox_server.infra.git.identity import UserGitIdentity
+        from bbox_server.infra.settings.disk import DiskSettings
+
+        return PrepareRun(
+            images=self.images,
+            snapshots=snapshots,
+            identities=UserGitIdentity(environ=self.environ),
+            settings=CarrySettings(source=DiskSettings(), progress=progress),
+            package_hosts=ClientPackageHosts(environment=self.environ),
+            backend=self.backend,
+            proxy=self.credential_proxy,
+            progress=progress,
+            trusted_certificates=trusted_certificates(self.environ),
+            logins=self.carry_login(progress),
+        )
+
+    def carry_login(self, progress: ProgressObserver) -> CarryLogin:
+        """An agent's own login, into the guest and back."""
+        return CarryLogin(
+            store=self.logins, host=self.host_logins, clock=SystemClock(), progress=progress
+        )
+
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         """The run, for one terminal."""
-        from bbox_server.application.carry_login import CarryLogin
-        from bbox_server.application.configure_run import ConfigureRun
-        from bbox_server.application.prepare_run import PrepareRun
         from bbox_server.application.run_sandbox import RunSandbox
-        from bbox_server.infra.credential.proxy import ProcessCredentialProxy
-        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
         from bbox_server.infra.egress.process_relay import ProcessRelay
-        from bbox_server.infra.git.identity import UserGitIdentity
         from bbox_server.infra.ssh.connector import AsyncsshConnector
 
-        proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
         clock = SystemClock()
         # What takes a generation keeps it until the session holds it: one adapter for both.
         snapshots = self.make_snapshots(
             lambda message: progress.advanced(Phase.SNAPSHOT, f"Snapshot: {message}")
-        )
-        logins = CarryLogin(
-            store=self.logins, host=self.host_logins, clock=clock, progress=progress
         )
         return RunAgent(
             sessions=self.sessions,
@@ -265,27 +305,17 @@ class Composition:
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
             snapshots=snapshots,
-            configure=ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1),
-            prepare=PrepareRun(
-                images=self.images,
-                snapshots=snapshots,
-                identities=UserGitIdentity(environ=self.environ),
-                package_hosts=ClientPackageHosts(environment=self.environ),
-                backend=self.backend,
-                proxy=proxy,
-                progress=progress,
-                trusted_certificates=trusted_certificates(self.environ),
-                logins=logins,
-            ),
+            configure=self.configure_run,
+            prepare=self.prepare_run(progress, snapshots),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),
-                proxy=proxy,
+                proxy=self.credential_proxy,
                 backend=self.backend,
                 shells=AsyncsshConnector(),
                 clock=clock,
                 progress=progress,
                 terminal=terminal,
-                logins=logins,
+                logins=self.carry_login(progress),
             ),
             terminal=terminal,
             progress=progress,
@@ -419,6 +449,17 @@ class Composition:
             excludes=DiskExcludes(),
             git=GitCommand(),
             classify=lambda path: classify(path, is_secret=is_secret),
+        )
+
+    def explain(self) -> ExplainPath:
+        """Which rule hides a path."""
+        from bbox_server.infra.excludes.disk import DiskExcludes
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.paths import DiskPaths
+
+        return ExplainPath(
+            excludes=DiskExcludes(),
+            paths=lambda workspace: DiskPaths(workspace=workspace, git=GitCommand()),
         )
 
     def diagnose(self) -> Diagnose:

@@ -91,6 +91,7 @@ class ConfigureRun:
                 mode=mode,
                 git=GitAccess(token=_token(request.git, resolved.config.git)),
                 login=_login(request.login, resolved.config.auth),
+                settings=request.settings.tightened(held.settings),
             ),
             agent=agent,
             config=resolved.config,

@@ -8,13 +8,21 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.application.carry_login import CarryLogin, login_files
+from bbox_server.application.carry_settings import CarrySettings, with_settings
 from bbox_server.application.configure_run import ConfiguredRun
-from bbox_server.application.guest_environment import guest_environment, own_variables
+from bbox_server.application.guest_environment import (
+    check_required,
+    forwarded_variables,
+    guest_environment,
+    own_variables,
+    tell_forwarded,
+)
 from bbox_server.domain.agent import (
     Access,
     Agent,
     ProviderAccess,
 )
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import (
     GATEWAY_PORT,
     ROUTES,
@@ -76,6 +84,7 @@ class PrepareRun:
     snapshots: Snapshots
     package_hosts: PackageHosts
     identities: GitIdentities
+    settings: CarrySettings
     backend: VmBackend
     proxy: CredentialProxy
     progress: ProgressObserver
@@ -89,11 +98,13 @@ class PrepareRun:
 
         Raises:
             BboxError: credential.missing, image.*, snapshot.*, workspace.invalid,
-                egress.invalid-rule, dependency.missing: all before anything was started.
+                egress.invalid-rule, dependency.missing, environment.missing,
+                settings.missing: all before anything was started.
         """
         self.progress.started(Phase.PREPARE, "Preparing")
         request, agent = run.request, run.agent
         login = self.logins.load(agent, request.login)
+        check_required(request, agent)
         served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
         git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
@@ -101,6 +112,13 @@ class PrepareRun:
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
+        forwarded = forwarded_variables(request, agent)
+        files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
+        settings = await self.settings(request, agent, files)
+        shares = {
+            **(agent.memory.environment(resources.memory_mib) if agent else {}),
+            **author_environment(found.identity),
+        }
         own = own_variables(
             agent,
             access,
@@ -115,15 +133,7 @@ class PrepareRun:
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(
-                request,
-                agent,
-                {
-                    **(agent.memory.environment(resources.memory_mib) if agent else {}),
-                    **author_environment(found.identity),
-                },
-                own,
-            ),
+            env=guest_environment(forwarded, agent, shares, own),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
@@ -132,7 +142,7 @@ class PrepareRun:
                 ),
                 *login_files(login),
                 # Last: where both write a file, ours counts.
-                *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
+                *with_settings(files, settings),
             ),
             root=found.root,
             snapshot=found.snapshot,
@@ -141,7 +151,15 @@ class PrepareRun:
             credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
             login=login,
+            carried=Carried(
+                variables=forwarded.names,
+                secrets=forwarded.secrets,
+                held_back=forwarded.held_back,
+                settings=settings,
+                identity=found.identity,
+            ),
         )
+        tell_forwarded(request, forwarded, self.progress)
         self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
@@ -208,7 +226,8 @@ class PrepareRun:
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report
-        hidden = f", {report.excluded + report.secret} hidden" if report.excluded else ""
+        count = report.excluded + report.secret
+        hidden = f", {count} hidden" if count else ""
         self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
         for skipped in report.skipped:
             self.progress.warned(f"Not in the snapshot: {skipped}")

@@ -212,9 +212,7 @@ class RunSandbox:
         )
 
     async def _write_files(self, shell: GuestShell, launch: Launch) -> None:
-        for file in launch.files:
-            path = file.path if file.path.is_absolute() else GUEST_HOME / file.path
-            await shell.write_file(str(path), file.content, file.mode)
+        await shell.write_files(launch.files, GUEST_HOME)
 
     async def _run(self, shell: GuestShell, launch: Launch, attach: AttachTerminal) -> ExitStatus:
         command = GuestCommand(

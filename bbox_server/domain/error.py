@@ -37,6 +37,7 @@ class ErrorCode(StrEnum):
     EGRESS_INVALID_RULE = "egress.invalid-rule"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
     ENVIRONMENT_INVALID_PATTERN = "environment.invalid-pattern"
+    ENVIRONMENT_MISSING = "environment.missing"
     EXCLUDE_INVALID = "exclude.invalid"
     FLUSH_BUSY = "flush.busy"
     FLUSH_FAILED = "flush.failed"
@@ -51,6 +52,7 @@ class ErrorCode(StrEnum):
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
     IMAGE_NOT_FOUND = "image.not-found"
     IMAGE_UNSUPPORTED = "image.unsupported"
+    PATH_OUTSIDE = "path.outside"
     PROCESS_FAILED = "process.failed"
     PROTOCOL_MISMATCH = "protocol.mismatch"
     REVIEW_INVALID = "review.invalid"
@@ -60,6 +62,7 @@ class ErrorCode(StrEnum):
     SESSION_HOST_FAILED = "session.host-failed"
     SESSION_STATE = "session.state"
     SESSION_UNKNOWN = "session.unknown"
+    SETTINGS_MISSING = "settings.missing"
     SHARE_FAILED = "share.failed"
     SIZE_INVALID = "size.invalid"
     SNAPSHOT_FAILED = "snapshot.failed"
@@ -102,6 +105,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.ENVIRONMENT_INVALID_PATTERN: _entry(
         "A pattern of variables is not valid.", Retry.FIX
     ),
+    ErrorCode.ENVIRONMENT_MISSING: _entry("A variable that the agent needs is not set.", Retry.FIX),
     ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
     ErrorCode.FLUSH_BUSY: _entry("Another session applies changes here.", Retry.RETRY),
     ErrorCode.FLUSH_FAILED: _entry("The changes could not be applied.", Retry.RETRY),
@@ -116,6 +120,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
     ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
+    ErrorCode.PATH_OUTSIDE: _entry("A path is not in the workspace.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
     ErrorCode.PROTOCOL_MISMATCH: _entry("Client and server are of different versions.", Retry.FIX),
     ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),
@@ -125,6 +130,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.SESSION_HOST_FAILED: _entry("The session's host is gone.", Retry.UNKNOWN),
     ErrorCode.SESSION_STATE: _entry("The session is not in a state for that.", Retry.FIX),
     ErrorCode.SESSION_UNKNOWN: _entry("There is no such session.", Retry.FIX),
+    ErrorCode.SETTINGS_MISSING: _entry("A settings file of the agent is missing.", Retry.FIX),
     ErrorCode.SHARE_FAILED: _entry("The workspace could not be shared with the guest.", Retry.FIX),
     ErrorCode.SIZE_INVALID: _entry("A size is not valid.", Retry.FIX),
     ErrorCode.SNAPSHOT_FAILED: _entry("The workspace could not be copied.", Retry.FIX),

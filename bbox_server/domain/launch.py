@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
@@ -40,10 +41,11 @@ class Launch:
         snapshot: None in direct mode.
         credentials: The provider's proxy; None where the agent needs none.
         login: The agent's own login; None where none is kept.
+        carried: For the user: what of their machine is in `env` and `files`.
     """
 
     argv: tuple[str, ...]
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)
     directory: str
     files: tuple[GuestFile, ...]
     root: RootFilesystem
@@ -53,3 +55,4 @@ class Launch:
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
     login: CarriedLogin | None = None
+    carried: Carried = field(default_factory=Carried)

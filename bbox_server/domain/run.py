@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.workspace import HostPath
 
 
@@ -61,6 +62,8 @@ class RunRequest:
         mode: None leaves it to the config.
         acknowledged: The user knows what direct mode means for this workspace.
         trace: Write the session's trace, and keep it up to date.
+        env_required: Names without which the run is of no use, beside the agent's own.
+        settings: What of the user's own settings of the agent is let in.
     """
 
     agent: str | None
@@ -80,3 +83,5 @@ class RunRequest:
     trace: bool = False
     mode: WorkspaceMode | None = None
     acknowledged: bool = False
+    env_required: tuple[str, ...] = ()
+    settings: SettingsImport = field(default_factory=SettingsImport)

@@ -73,6 +73,7 @@ class RunOptions(Message):
     trace: bool = False
     workspace_mode: WorkspaceMode | None = None
     acknowledge_direct: bool = False
+    import_settings: bool = True
 
 
 class RunParams(Message):

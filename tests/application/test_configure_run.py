@@ -14,6 +14,7 @@ from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun
+from bbox_server.domain.settings import SettingsCategory, SettingsImport
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.agents.registry import BuiltinAgents
 from tests.fakes.config import MemoryConfigFiles, MemoryTrust
@@ -136,6 +137,17 @@ def test_keys_that_nothing_acts_on_say_so() -> None:
     assert "direct mode" in said["review"]
     assert "allow_hosts" in said["agents"]
     assert not any("gemini" in one.path for one in run.findings)
+
+
+def test_settings_are_carried_as_far_as_all_let_them() -> None:
+    mine = "settings_import: {categories: {skills: false}}"
+    theirs = "agents: {codex: {settings_import: {categories: {rules: false}}}}"
+    settings = Setting(mine, theirs).run().request.settings
+    assert not settings.carries(SettingsCategory.SKILLS)
+    assert not settings.carries(SettingsCategory.RULES)
+    assert settings.carries(SettingsCategory.COMMANDS)
+    none = replace(REQUEST, settings=SettingsImport(enabled=False))
+    assert not Setting(mine).run(none).request.settings.carries(SettingsCategory.COMMANDS)
 
 
 def test_direct_mode_is_the_users_config_or_an_option() -> None:

@@ -9,6 +9,7 @@ import pytest
 from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.open_directly import OpenDirectly
@@ -47,6 +48,7 @@ from tests.fakes.session import (
     MemorySessionStore,
     RecordingProgress,
 )
+from tests.fakes.settings import MemorySettings
 from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.trace import MemoryTraceFiles
@@ -103,6 +105,7 @@ class House:
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
     configs: MemoryConfigFiles = field(default_factory=MemoryConfigFiles)
+    settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
     keep_days: int | None = KEEP_DAYS
     logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
@@ -147,6 +150,7 @@ class House:
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
                 identities=Somebody(),
+                settings=CarrySettings(source=self.settings, progress=self.progress),
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,

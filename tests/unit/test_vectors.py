@@ -21,6 +21,7 @@ AREAS: Final = (
     "env",
     "exclude",
     "sensitive_paths",
+    "settings",
 )
 KINDS: Final = {
     "git": frozenset({"sanitize"}),

@@ -6,26 +6,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bbox_server.domain.config.mcp_section import McpAuthz
-from bbox_server.domain.config.settings_section import SettingsCategory, SettingsSection
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
-
-
-class SettingsKind(StrEnum):
-    """How a settings entry is carried."""
-
-    FILE = "file"
-    DIRECTORY = "directory"
-    MERGE_FILE = "merge-file"
-
-
-class SettingsFormat(StrEnum):
-    """How a file that is merged is written."""
-
-    JSON = "json"
-    TOML = "toml"
-    JSONC = "jsonc"
-    YAML = "yaml"
+from bbox_server.domain.settings import (
+    SettingsCategory,
+    SettingsFormat,
+    SettingsImport,
+    SettingsKind,
+)
 
 
 class McpMode(StrEnum):
@@ -43,8 +31,8 @@ class CredentialsSection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SettingsEntry:
-    """A settings file or directory; paths are relative to the two homes."""
+class SettingsEntrySection:
+    """A settings file or directory as it is written; paths are relative to the two homes."""
 
     host_path: str
     guest_path: str
@@ -85,7 +73,7 @@ class AgentSection:
     default_env: Mapping[str, str] | None = None
     env_required: tuple[str, ...] | None = None
     credentials: CredentialsSection = field(default_factory=CredentialsSection)
-    settings: tuple[SettingsEntry, ...] | None = None
+    settings: tuple[SettingsEntrySection, ...] | None = None
     cpus: int | None = None
     memory: int | None = None
     tmp_size: int | None = None
@@ -93,4 +81,4 @@ class AgentSection:
     egress_hosts: Mapping[EgressProfile, tuple[HostRule, ...]] | None = None
     allow_hosts: tuple[HostRule, ...] | None = None
     mcp: AgentMcpSection = field(default_factory=AgentMcpSection)
-    settings_import: SettingsSection = field(default_factory=SettingsSection)
+    settings_import: SettingsImport = field(default_factory=SettingsImport)

@@ -2,7 +2,7 @@
 """The agents of a config: the built-in ones as the user wants them, and the user's own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from typing_extensions import override
 
@@ -13,6 +13,7 @@ from bbox_server.domain.agent import (
     agent_name,
     unknown_agent,
 )
+from bbox_server.domain.config.agent_section import AgentSection
 from bbox_server.domain.config.custom_agent import custom_agent, custom_faults
 from bbox_server.domain.config.effective import overridden
 from bbox_server.domain.config.problem import Fault
@@ -71,7 +72,17 @@ def configured_agents(
         else:
             custom.add(AgentName(name))
             agents[AgentName(name)] = custom_agent(name, section, config.defaults)
+    for name, section in (user or config).agents.items():
+        agent = agents.get(AgentName(name))
+        if agent is not None:
+            agents[agent.name] = _with_own_keys(agent, section)
     return ConfiguredAgents(agents=agents, custom=frozenset(custom), faults=faults)
+
+
+def _with_own_keys(agent: Agent, section: AgentSection) -> Agent:
+    """A name that the user's own file spells out is no accident of a pattern."""
+    spelled = {name for name in section.env_forward or () if not name.endswith("*")}
+    return replace(agent, own_keys=tuple(sorted(spelled & set(agent.env_forward))))
 
 
 def _unusable(name: str, faults: tuple[Fault, ...]) -> BboxError:

@@ -23,9 +23,9 @@ from bbox_server.domain.config.sections import (
     ReviewSection,
     WorkspaceSection,
 )
-from bbox_server.domain.config.settings_section import SettingsSection
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.settings import SettingsImport
 
 _RESOURCES: Final = AgentResources()
 
@@ -46,7 +46,7 @@ BUILT_IN: Final = Config(
         session_ttl=MCP_SESSION_TTL,
     ),
     git=GitSection(forward_token=False, forward_ssh_agent=False),
-    settings_import=SettingsSection(enabled=True),
+    settings_import=SettingsImport(enabled=True),
     auth=AuthSection(save_credentials=True, seed_host_credentials=False),
 )
 """Shown by `bbox config show`; each consumer has the same default, tests/unit/config holds it."""

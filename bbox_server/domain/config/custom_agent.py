@@ -6,14 +6,21 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.domain.agent import Agent, AgentResources, agent_name
-from bbox_server.domain.config.agent_section import AgentMcpSection, AgentSection, McpMode
+from bbox_server.domain.config.agent_section import (
+    AgentMcpSection,
+    AgentSection,
+    McpMode,
+    SettingsEntrySection,
+)
 from bbox_server.domain.config.mcp_section import AuthzProfile
 from bbox_server.domain.config.problem import Fault, KeyPath
 from bbox_server.domain.config.sections import MAX_CPUS, MAX_MEMORY, MAX_TMP_SIZE, DefaultsSection
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError
+from bbox_server.domain.fields import FieldFilter
 from bbox_server.domain.image import parse_reference
+from bbox_server.domain.settings import SettingsEntry, SettingsKind
 
 DEFAULT_AUTHZ: Final = AuthzProfile.SAFE_TOOLS
 """Compat CFG-52."""
@@ -57,8 +64,22 @@ def custom_agent(name: str, section: AgentSection, defaults: DefaultsSection) ->
             memory_mib=min(section.memory or defaults.memory or base.memory_mib, MAX_MEMORY),
             tmp_size_mib=min(section.tmp_size or defaults.tmp_size or 0, MAX_TMP_SIZE),
         ),
+        env_required=section.env_required or (),
+        settings=tuple(map(_entry, section.settings or ())),
         credential_paths=tuple(map(PurePosixPath, section.credentials.persist or ())),
         egress_hosts=section.egress_hosts or {},
+    )
+
+
+def _entry(section: SettingsEntrySection) -> SettingsEntry:
+    return SettingsEntry(
+        host_path=PurePosixPath(section.host_path),
+        guest_path=PurePosixPath(section.guest_path),
+        kind=section.kind,
+        category=section.category,
+        format=section.format,
+        optional=section.optional,
+        fields=FieldFilter(allow=section.allow_keys),
     )
 
 
@@ -131,6 +152,11 @@ def _path_faults(section: AgentSection) -> Iterator[Fault]:
         fault = path_fault(text)
         if fault is not None:
             yield Fault(path=path, text=fault)
+    for number, entry in enumerate(section.settings or ()):
+        if entry.kind is SettingsKind.MERGE_FILE and entry.format is None:
+            yield Fault(
+                path=("settings", number, "format"), text="a merge-file needs a format to be read"
+            )
 
 
 def _egress_faults(section: AgentSection) -> Iterator[Fault]:

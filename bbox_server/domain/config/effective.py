@@ -13,10 +13,11 @@ from bbox_server.domain.config.sections import (
     Config,
     DefaultsSection,
 )
-from bbox_server.domain.config.settings_section import SettingsSection
 from bbox_server.domain.egress.profile import EgressProfile, strictest
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.environment import merged_patterns
 from bbox_server.domain.image import parse_reference
+from bbox_server.domain.settings import SettingsImport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Effective:
     tmp_size_mib: int | None
     egress_profile: EgressProfile
     allow_hosts: tuple[HostRule, ...]
-    settings: SettingsSection
+    settings: SettingsImport
 
 
 def effective(config: Config, name: str | None) -> Effective:
@@ -42,7 +43,7 @@ def effective(config: Config, name: str | None) -> Effective:
         tmp_size_mib=_within(section.tmp_size or defaults.tmp_size, MAX_TMP_SIZE),
         egress_profile=effective_profile(None, section, defaults),
         allow_hosts=tuple(dict.fromkeys(hosts)),
-        settings=config.settings_import.narrowed_by(section.settings_import),
+        settings=config.settings_import.tightened(section.settings_import),
     )
 
 
@@ -69,4 +70,5 @@ def overridden(agent: Agent, section: AgentSection) -> Agent:
         unattended=() if section.command else agent.unattended,
         env_forward=agent.env_forward if section.env_forward is None else section.env_forward,
         env={**agent.env, **(section.default_env or {})},
+        env_required=merged_patterns(agent.env_required, section.env_required or ()),
     )

@@ -7,9 +7,9 @@ from typing import Final
 from bbox_server.domain.config.mcp_section import AuthzProfile, McpAuthz
 from bbox_server.domain.config.narrowing import Narrowing, position_in
 from bbox_server.domain.config.problem import KeyPath
-from bbox_server.domain.config.settings_section import SettingsCategory, SettingsSection
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.settings import SettingsCategory, SettingsImport
 
 LOOSEST_LAST: Final = (EgressProfile.LOCKED, EgressProfile.STANDARD, EgressProfile.PERMISSIVE)
 AUTHZ_LOOSEST_LAST: Final = (
@@ -95,17 +95,17 @@ def _covers(wider: HostRule, narrower: HostRule) -> bool:
 
 
 def merged_settings(
-    merge: Narrowing, path: KeyPath, mine: SettingsSection, theirs: SettingsSection
-) -> SettingsSection:
+    merge: Narrowing, path: KeyPath, mine: SettingsImport, theirs: SettingsImport
+) -> SettingsImport:
     """Categories that are off stay off (compat CFG-29)."""
     enabled = merged_switch(merge, (*path, "enabled"), (mine.enabled, theirs.enabled), base=True)
     categories: dict[SettingsCategory, bool] = {}
     for category in SettingsCategory:
-        held = (mine.categories or {}).get(category)
-        wanted = (theirs.categories or {}).get(category)
+        held = mine.categories.get(category)
+        wanted = theirs.categories.get(category)
         # "On" is what holds anyway where the user says nothing.
         pair = (held, None if wanted and held is None else wanted)
         merged = merged_switch(merge, (*path, "categories", category.value), pair, base=True)
         if merged is not None:
             categories[category] = merged
-    return SettingsSection(enabled=enabled, categories=categories or mine.categories)
+    return SettingsImport(enabled=enabled, categories=categories)

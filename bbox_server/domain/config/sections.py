@@ -10,11 +10,11 @@ from typing import Final, NewType
 
 from bbox_server.domain.config.agent_section import AgentSection
 from bbox_server.domain.config.mcp_section import McpSection
-from bbox_server.domain.config.settings_section import SettingsSection
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.settings import SettingsImport
 
 Mebibytes = NewType("Mebibytes", int)
 
@@ -118,7 +118,7 @@ class Config:
     image: ImageSection = field(default_factory=ImageSection)
     mcp: McpSection = field(default_factory=McpSection)
     git: GitSection = field(default_factory=GitSection)
-    settings_import: SettingsSection = field(default_factory=SettingsSection)
+    settings_import: SettingsImport = field(default_factory=SettingsImport)
     auth: AuthSection = field(default_factory=AuthSection)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)
     agents: Mapping[str, AgentSection] = field(default_factory=dict)

@@ -21,12 +21,8 @@ WITHOUT_EFFECT: Final[dict[tuple[str, ...], str]] = {
     ("image", "pull"): NOT_YET,
     ("mcp",): NOT_YET,
     ("git", "forward_ssh_agent"): NOT_YET,
-    ("settings_import",): NOT_YET,
     ("runtime",): NO_DOWNLOAD,
-    ("agents", "*", "env_required"): NOT_YET,
-    ("agents", "*", "settings"): NOT_YET,
     ("agents", "*", "mcp"): NOT_YET,
-    ("agents", "*", "settings_import"): NOT_YET,
 }
 
 
@@ -51,6 +47,8 @@ def _of_built_in(config: Config, built_in: frozenset[str]) -> Iterator[tuple[Key
         section = config.agents[name]
         if section.egress_hosts is not None:
             yield ("agents", name, "egress_hosts"), BUILT_IN_HOSTS
+        if section.settings is not None:
+            yield ("agents", name, "settings"), BUILT_IN_LOGIN
         if section.credentials.persist is not None:
             yield ("agents", name, "credentials"), BUILT_IN_LOGIN
 

@@ -27,6 +27,7 @@ COMMANDS: Final = (
     "list",
     "auth",
     "doctor",
+    "why",
     "help",
 )
 PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
@@ -177,6 +178,12 @@ def _add_policy_options(parser: Parser) -> None:
     parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
+    parser.add_argument(
+        "--no-settings", action="store_true", help="do not carry your settings of the agent"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run and be carried, and end"
+    )
 
 
 def _add_login_options(parser: Parser) -> None:
@@ -231,7 +238,7 @@ def _command_parsers() -> dict[str, Parser]:
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
-    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff"):
+    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff", "why"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
     add_config_commands(parsers["config"])
@@ -243,6 +250,7 @@ def _command_parsers() -> dict[str, Parser]:
     parsers["flush"].add_argument(
         "--fast-forward", action="store_true", help="move your branches to the agent's commits"
     )
+    _add_why_command(parsers["why"])
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
@@ -275,7 +283,16 @@ DESCRIPTIONS: Final = {
     "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
     "auth": "List or forget the logins that agents left.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
+    "why": "Tell which rule hides a path from the agent, or that none does.",
 }
+
+
+def _add_why_command(parser: Parser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="in the workspace")
+    parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
 
 
 def _add_review_command(parser: Parser) -> None:

@@ -18,6 +18,7 @@ from bbox_server.entrypoints.cli import (
     review_command,
     session_commands,
     trust_command,
+    why_command,
 )
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
@@ -55,6 +56,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "list": machine_commands.list_agents,
     "auth": auth_command.auth,
     "doctor": machine_commands.doctor,
+    "why": why_command.why,
 }
 
 

@@ -15,6 +15,7 @@ from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.gateway import SessionConnection
+from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.review import Review
 from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
@@ -23,6 +24,7 @@ from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.auth_command import check_login_options
 from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
@@ -35,11 +37,14 @@ from bbox_server.entrypoints.cli.review_command import (
 )
 from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.cli.trust_command import ask_once
+from bbox_server.entrypoints.cli.words import split_words
+from bbox_server.entrypoints.session_host.requests import run_request
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import RunOptions, RunParams
+from bbox_server.wire.run_plan import run_plan_message
 from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 
 # 128 + the signal's number, as shells say it (compat CLI-23)
@@ -57,6 +62,9 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
+    if values.dry_run:
+        with progress_view(values.progress, console) as progress:
+            return await _dry_run(params, values, services, console, progress)
     ask_once(values, services, console)
     async with services.gateway().start() as connection:
         with progress_view(values.progress, console) as progress:
@@ -76,6 +84,24 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
+
+
+async def _dry_run(
+    params: RunParams,
+    values: Namespace,
+    services: Services,
+    console: Console,
+    progress: ProgressObserver,
+) -> int:
+    plan = await services.plan(progress)(run_request(params, dict(services.environ)))
+    request = plan.request
+    message = run_plan_message(plan.name, plan.image, request.workspace, plan.launch)
+    if values.json:
+        console.say(message.to_json(indent=2))
+        return 0
+    for line in dry_run_lines(message):
+        console.say(line)
+    return 0
 
 
 async def attach(values: Namespace, services: Services, console: Console) -> int:
@@ -166,7 +192,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
         )
     check_login_options(values)
     _check_mode(values)
-    env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
+    env_forward, allow_hosts = split_words(values.env_forward), split_words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
         parse_host_rule(text)
@@ -183,7 +209,6 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             tmp_size_mib=parse_mib(values.tmp_size) or None,
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
-            excludes=_words(values.exclude),
             config_file=config_file(values, services),
             git_token=values.git_token,
             save_login=values.save_login,
@@ -192,6 +217,8 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             workspace_mode=WorkspaceMode(values.workspace_mode) if values.workspace_mode else None,
             acknowledge_direct=values.yes,
             trace=values.trace,
+            excludes=split_words(values.exclude),
+            import_settings=not values.no_settings,
         ),
         terminal=size_message(terminal.size()),
     )
@@ -227,11 +254,6 @@ def _image(given: str | None, services: Services) -> str | None:
     if prefix != "oci" or not path or path.startswith("/"):
         return given
     return f"oci:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
-
-
-def _words(values: list[str]) -> tuple[str, ...]:
-    """Repeatable and comma-splitting, as the flags of compat CLI-05 are."""
-    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
 def _tell_exit(status: ExitStatus, console: Console) -> None:

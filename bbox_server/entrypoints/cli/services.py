@@ -6,14 +6,17 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
+from bbox_server.application.plan_run import PlanRun
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.login import LoginStore
+from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
 from bbox_server.domain.workspace import HostPath
 
@@ -50,6 +53,8 @@ class Services:
     logins: Callable[[], LoginStore]
     gateway: Callable[[], SessionGateway]
     diagnose: Callable[[], Diagnose]
+    explain: Callable[[], ExplainPath]
+    plan: Callable[[ProgressObserver], PlanRun]
     logs: SessionLogs
     trace: Callable[[], ExportTrace]
     desk: Desk

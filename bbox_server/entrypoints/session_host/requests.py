@@ -9,6 +9,7 @@ from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.workspace import HostPath
 from bbox_server.wire.review_request import DecideParams
@@ -45,6 +46,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         mode=options.workspace_mode,
         acknowledged=options.acknowledge_direct,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
+        settings=SettingsImport(enabled=None if options.import_settings else False),
     )
 
 

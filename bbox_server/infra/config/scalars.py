@@ -10,16 +10,16 @@ from typing import Annotated, Final, TypeVar
 from pydantic import BeforeValidator, WithJsonSchema
 
 from bbox_server.domain.bytesize import mib_of
-from bbox_server.domain.config.agent_section import McpMode, SettingsFormat, SettingsKind
+from bbox_server.domain.config.agent_section import McpMode
 from bbox_server.domain.config.mcp_section import AuthzProfile, ConflictResolution, Seconds
 from bbox_server.domain.config.sections import Mebibytes
-from bbox_server.domain.config.settings_section import SettingsCategory
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import host_rule
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.image import PullPolicy, parse_reference
+from bbox_server.domain.settings import SettingsCategory, SettingsFormat, SettingsKind
 from bbox_server.infra.config.tree import Plain
 
 _T = TypeVar("_T")

@@ -11,9 +11,7 @@ from bbox_server.domain.config.agent_section import (
     AgentSection,
     CredentialsSection,
     McpInjection,
-    SettingsEntry,
-    SettingsFormat,
-    SettingsKind,
+    SettingsEntrySection,
 )
 from bbox_server.domain.config.mcp_section import (
     McpAggregation,
@@ -36,9 +34,14 @@ from bbox_server.domain.config.sections import (
     RuntimeSection,
     WorkspaceSection,
 )
-from bbox_server.domain.config.settings_section import SettingsCategory, SettingsSection
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule, host_rule
+from bbox_server.domain.settings import (
+    SettingsCategory,
+    SettingsFormat,
+    SettingsImport,
+    SettingsKind,
+)
 from bbox_server.infra.config import model as models
 
 _S = TypeVar("_S")
@@ -109,11 +112,11 @@ def _hosts(models_: tuple[models.HostModel, ...] | None) -> tuple[HostRule, ...]
     return tuple(host_rule(one.name, one.ports or ()) for one in models_ if one.protocol != UDP)
 
 
-def _settings(model: models.SettingsModel | None) -> SettingsSection:
+def _settings(model: models.SettingsModel | None) -> SettingsImport:
     if model is None:
-        return SettingsSection()
+        return SettingsImport()
     categories = {SettingsCategory(name): value for name, value in _set(model.categories).items()}
-    return SettingsSection(enabled=model.enabled, categories=categories or None)
+    return SettingsImport(enabled=model.enabled, categories=categories)
 
 
 def _authz(model: models.AuthzModel | None) -> McpAuthz:
@@ -190,8 +193,8 @@ def _egress_hosts(
     return {EgressProfile(name): _hosts(hosts) or () for name, hosts in _set(model).items()}
 
 
-def _entry(model: models.SettingsEntryModel) -> SettingsEntry:
-    return SettingsEntry(
+def _entry(model: models.SettingsEntryModel) -> SettingsEntrySection:
+    return SettingsEntrySection(
         host_path=model.host_path,
         guest_path=model.guest_path or model.host_path,
         kind=model.kind or SettingsKind.FILE,

@@ -8,15 +8,15 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbox_server.domain.config.agent_section import McpMode, SettingsFormat, SettingsKind
+from bbox_server.domain.config.agent_section import McpMode
 from bbox_server.domain.config.listing import listed
 from bbox_server.domain.config.mcp_section import AuthzProfile, ConflictResolution, Seconds
 from bbox_server.domain.config.problem import FindingKind, Layer, Position
 from bbox_server.domain.config.sections import Config
-from bbox_server.domain.config.settings_section import SettingsCategory
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.settings import SettingsCategory, SettingsFormat, SettingsKind
 from bbox_server.infra.config.decode import decode_config
 from bbox_server.infra.config.schema import all_keys
 
@@ -152,7 +152,7 @@ def test_anchors_and_merges_work_as_elsewhere() -> None:
         ("defaults: {memory: 4gb}", "unknown suffix"),
         ("defaults: {memory: [4]}", "it must be a size"),
         ("defaults: {egress_profile: lokced}", "did you mean locked?"),
-        ("workspace: {mode: fast}", "workspace.mode: 'fast' is none of: direct, snapshot"),
+        ("workspace: {mode: fast}", "workspace.mode: 'fast' is none of: snapshot, direct"),
         ("image: {pull: junk}", "'junk' is none of"),
         ("review: {enabled: maybe}", "it must be true or false, not 'maybe'"),
         ('review: {enabled: "true"}', "it must be true or false"),

@@ -70,6 +70,42 @@ def test_what_a_workspace_tightens_leaves_the_agent_where_it_is() -> None:
     assert found.faults == {}
 
 
+def test_a_key_that_the_user_spells_out_is_the_agents_own() -> None:
+    mine = f"agents: {{acme: {{{ACME}, env_forward: [OPENAI_API_KEY, ACME_*]}}}}"
+    assert agents(mine).get("acme").own_keys == ("OPENAI_API_KEY",)
+    assert agents("").get("codex").own_keys == ()
+
+
+def test_a_workspace_makes_no_key_the_agents_own() -> None:
+    theirs = "agents: {codex: {env_forward: [OPENAI_API_KEY]}}"
+    for trusted in (False, True):
+        config = merged("", theirs, trusted=trusted).config
+        found = configured_agents(config, BASELINE.agents, user=user("").config).get("codex")
+        assert found.env_forward == ("OPENAI_API_KEY",)
+        assert found.own_keys == ()
+
+
+def test_an_agent_of_the_users_own_has_settings_and_a_login() -> None:
+    found = agents(
+        f"agents: {{acme: {{{ACME}, env_required: [TOKEN], credentials: {{persist: [.acme/login]}},"
+        "settings: [{host_path: .acme/c.json, kind: merge-file, format: json, allow_keys: [a]}]}}"
+    ).get("acme")
+    assert (found.env_required, list(map(str, found.credential_paths))) == (
+        ("TOKEN",),
+        [".acme/login"],
+    )
+    (entry,) = found.settings
+    assert (entry.guest_path, entry.fields.allow) == (entry.host_path, ("a",))
+
+
+def test_a_file_can_not_be_merged_without_its_format() -> None:
+    with pytest.raises(BboxError) as raised:
+        agents(f"agents: {{a: {{{ACME}, settings: [{{host_path: x, kind: merge-file}}]}}}}").get(
+            "a"
+        )
+    assert "format" in raised.value.cause
+
+
 @pytest.mark.parametrize("name", ["list", "config", "run-image", "help"])
 def test_a_commands_name_is_no_agents(name: str) -> None:
     with pytest.raises(BboxError) as raised:

@@ -6,9 +6,9 @@ import pytest
 from bbox_server.domain.config.effective import effective
 from bbox_server.domain.config.merge import MergedConfig, merge_configs
 from bbox_server.domain.config.problem import FindingKind, Layer
-from bbox_server.domain.config.settings_section import SettingsCategory
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.settings import SettingsCategory
 from tests.unit.config.configs import BASELINE, kinds, merged, user
 
 

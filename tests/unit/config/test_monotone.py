@@ -15,10 +15,10 @@ from bbox_server.domain.config.merge import MergedConfig, merge_configs
 from bbox_server.domain.config.merged_values import AUTHZ_LOOSEST_LAST, LOOSEST_LAST
 from bbox_server.domain.config.problem import KeyPath, Layer
 from bbox_server.domain.config.sections import Config
-from bbox_server.domain.config.settings_section import SettingsCategory
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import intersected
+from bbox_server.domain.settings import SettingsCategory
 from tests.unit.config.any_config import any_config
 from tests.unit.config.configs import BASELINE
 

@@ -389,6 +389,7 @@ export interface RunOptions {
   readonly trace?: boolean;
   readonly workspaceMode?: WorkspaceMode;
   readonly acknowledgeDirect?: boolean;
+  readonly importSettings?: boolean;
 }
 
 /**
