@@ -110,9 +110,7 @@ class Ground:
         root_fd = os.open(self.tree, os.O_RDONLY)
         with uncollected():
             started = time.perf_counter()
-            WorkspaceWalk(find_repository=lambda _path, _is: None, known=known.tree).run(
-                root_fd, matcher
-            )
+            WorkspaceWalk(known=known.tree).run(root_fd, matcher)
             seconds = time.perf_counter() - started
         os.close(root_fd)
         return seconds

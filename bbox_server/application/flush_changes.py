@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bbox_server.application.plan_flush import PlanFlush, PreparedFlush
+from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.change import ChangeKind, EntryKind, Side
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import Flusher, FlushId, FlushReport, ResultKind
 from bbox_server.domain.hunk import HunkPlace, rest_after
@@ -60,7 +62,18 @@ class FlushChanges:
             report = await self.flusher.apply(prepared.plan, prepared)
             settlement = settle(prepared.wanted, prepared.plan, report)
             await self._settle(prepared, settlement, report.flush)
-            return report
+            # Last: a crash before it leaves commits that are pending still, and nothing to repair.
+            refs = await self._commits.take(prepared.plan.branches, report.flush)
+            return replace(report, refs=refs)
+
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched. Raises: flush.busy."""
+        async with self.flusher.lock():
+            return await self._commits.forward(flush)
+
+    @property
+    def _commits(self) -> AgentCommits:
+        return self.planning.review.commits
 
     async def _prepare(self) -> PreparedFlush:
         await self.flusher.recover()

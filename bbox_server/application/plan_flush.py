@@ -18,6 +18,7 @@ from bbox_server.domain.change import (
     Side,
     Tier,
 )
+from bbox_server.domain.commit import pending
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import ContentSource, WorkspaceFiles
 from bbox_server.domain.hunk import TEXT_LIMIT_BYTES, Differ, Merge, is_text
@@ -95,7 +96,13 @@ class PlanFlush:
         return PreparedFlush(
             review=review,
             wanted=tuple(wanted),
-            plan=hash_plan(replace(plan, skipped=(*plan.skipped, *skipped))),
+            plan=hash_plan(
+                replace(
+                    plan,
+                    skipped=(*plan.skipped, *skipped),
+                    branches=pending(review.branches),
+                )
+            ),
             stored=frozenset(stored),
             overlay=self.review.overlay,
             reviews=self.review.reviews,

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
+from bbox_server.domain.agent_commits import NO_COMMITS, AgentCommits
 from bbox_server.domain.change import Change, ChangeId, ChangeKind, Entry, EntryKind, Hunk, Side
 from bbox_server.domain.decision import (
     BulkAcceptance,
@@ -54,6 +55,7 @@ class ReviewChanges:
     overlay: Overlay
     differ: Differ
     reviews: ReviewStore
+    commits: AgentCommits = NO_COMMITS
 
     async def list(self) -> Review:
         """All changes with their hunks and verdicts.
@@ -179,6 +181,7 @@ class ReviewChanges:
             items=tuple(
                 review_item(change, hunks.get(change.id, ()), state) for change in changes.changes
             ),
+            branches=await self.commits.branches(),
         )
 
     async def _save(self, review: Review, state: ReviewState) -> Review:
@@ -186,6 +189,7 @@ class ReviewChanges:
         return Review(
             revision=review.revision,
             items=tuple(review_item(item.change, item.hunks, state) for item in review.items),
+            branches=review.branches,
         )
 
     async def _hunks(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Undo a flush, and recover from one that was interrupted."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from bbox_server.domain.agent_commits import NO_COMMITS, AgentCommits
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import Flusher, FlushId, FlushKind, FlushRecord, FlushReport
 from bbox_server.domain.review import ReviewStore
@@ -15,6 +16,7 @@ class UndoFlush:
 
     flusher: Flusher
     reviews: ReviewStore
+    commits: AgentCommits = NO_COMMITS
 
     async def __call__(self, flush: FlushId | None = None) -> FlushReport:
         """Undo a flush; without a number the last one that is not undone.
@@ -28,7 +30,7 @@ class UndoFlush:
             restored = {result.path for result in report.applied}
             restored -= {result.path for result in report.failed}
             await self.reviews.save(after_undo(await self.reviews.load(), chosen, restored))
-            return report
+            return replace(report, refs=await self.commits.give_back(chosen))
 
     async def undoable(self) -> tuple[FlushRecord, ...]:
         """The flushes that can be undone, oldest first."""

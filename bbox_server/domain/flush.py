@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NewType, Protocol
 
 from bbox_server.domain.change import ChangeId
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.plan import FlushPlan, Operation, OperationKind, Present
 from bbox_server.domain.workspace import WorkspacePath
 
@@ -45,11 +46,12 @@ class PathResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushReport:
-    """What a flush, an undo or a recovery did."""
+    """What a flush, an undo or a recovery did, to files and to refs of the user's repositories."""
 
     flush: FlushId
     kind: FlushKind
     results: tuple[PathResult, ...]
+    refs: tuple[RefUpdate, ...] = ()
 
     @property
     def applied(self) -> tuple[PathResult, ...]:

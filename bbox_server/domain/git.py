@@ -117,7 +117,11 @@ ALLOWED: Final[dict[str, frozenset[str]]] = {
 }  # fmt: skip
 """What may pass (compat GIT-01 as an allow-list of keys, P-29). Nothing here names a program."""
 
-MINIMAL_CONFIG: Final = b"[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n"
+MINIMAL_SETTINGS: Final = (
+    Setting(section="core", subsection=None, key="repositoryformatversion", value="0"),
+    Setting(section="core", subsection=None, key="filemode", value="true"),
+)
+"""Of a repository whose own settings git can't read."""
 
 _USERINFO: Final = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^/\s]*)@")
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://([^/\s]*@)?(?P<host>[^/\s]*)")
@@ -137,6 +141,13 @@ def sanitized(settings: Iterable[Setting]) -> tuple[Setting, ...]:
     """The settings that a guest may see, without credentials."""
     kept = (_sanitize(setting) for setting in settings)
     return tuple(setting for setting in kept if setting is not None)
+
+
+def standalone(settings: Iterable[Setting]) -> tuple[Setting, ...]:
+    """The settings of a linked work tree for a copy that has its git directory in `.git`."""
+    place = {("core", "worktree"), ("core", "bare")}
+    kept = (one for one in settings if one.subsection or (one.section, one.key) not in place)
+    return (*kept, Setting(section="core", subsection=None, key="bare", value="false"))
 
 
 def _sanitize(setting: Setting) -> Setting | None:
@@ -176,7 +187,9 @@ def _is_readable(value: str) -> bool:
     if "://" not in value or "@" not in value:
         return True
     found = _URL.match(value)
-    return found is not None and _PORT.fullmatch(found["host"]) is not None
+    if found is None or value[found.end() :][:1].isspace():
+        return False
+    return _PORT.fullmatch(found["host"]) is not None
 
 
 def serialized(settings: Iterable[Setting]) -> bytes:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final, NewType
 
 from bbox_server.domain.change import ChangeId, Entry, EntryKind
+from bbox_server.domain.commit import AgentBranch
 from bbox_server.domain.workspace import Digest, WorkspacePath
 
 PlanHash = NewType("PlanHash", str)
@@ -167,12 +168,18 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushPlan:
-    """What a flush would do, in its order."""
+    """What a flush would do, in its order; last it fetches the commits of branches."""
 
     operations: tuple[Operation, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     skipped: tuple[Skipped, ...] = ()
+    branches: tuple[AgentBranch, ...] = ()
     hash: PlanHash = field(default=PlanHash(""))
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is accepted. What is skipped still has to be flushed: then it is settled."""
+        return not (self.operations or self.conflicts or self.skipped or self.branches)
 
     @property
     def hard_linked(self) -> tuple[WorkspacePath, ...]:
@@ -226,6 +233,8 @@ def _both_changed(item: Wanted, now: Present) -> bool:
 def hash_plan(plan: FlushPlan) -> FlushPlan:
     """The plan with its hash."""
     bare = replace(plan, hash=PlanHash(""))
-    lines = (*map(repr, bare.operations), *map(repr, bare.conflicts), *map(repr, bare.skipped))
+    tips = [(str(branch.repository), branch.ref, branch.tip) for branch in bare.branches]
+    parts = (bare.operations, bare.conflicts, bare.skipped, tips)
+    lines = [repr(each) for part in parts for each in part]
     hasher = hashlib.sha256("\n".join(lines).encode("utf-8", "backslashreplace"))
     return replace(bare, hash=PlanHash(hasher.hexdigest()))

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from bbox_server.domain.change import Change, ChangeId, Hunk, HunkId, Tier
+from bbox_server.domain.commit import AgentBranch, pending
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushId
 from bbox_server.domain.rebase import FlushedBase
@@ -107,10 +108,15 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Review:
-    """All changes with their verdicts, sorted by path; withheld ones are listed too."""
+    """All changes with their verdicts, sorted by path; withheld ones are listed too.
+
+    Attributes:
+        branches: Commits of the agent's, which are taken or left as a whole.
+    """
 
     revision: int
     items: tuple[ReviewItem, ...]
+    branches: tuple[AgentBranch, ...] = ()
 
     @property
     def flushable(self) -> tuple[ReviewItem, ...]:
@@ -131,6 +137,11 @@ class Review:
     def undecided(self) -> tuple[ReviewItem, ...]:
         """What still has to be asked, wholly or in part."""
         return tuple(item for item in self.flushable if not item.is_decided)
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to ask, to flush or to fetch."""
+        return not (self.undecided or self.accepted or pending(self.branches))
 
     def of_tier(self, tier: Tier) -> tuple[ReviewItem, ...]:
         """The decidable changes of one tier."""

@@ -4,8 +4,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.workspace import HostPath
 
 
@@ -16,6 +18,32 @@ class ResourceRequest:
     cpus: int | None = None
     memory_mib: int | None = None
     tmp_size_mib: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitAccess:
+    """What of the user's git the agent may use; nothing unless the user says so (P-22).
+
+    Attributes:
+        token: The GitHub token, for the workspace's remotes; None leaves it to the config.
+    """
+
+    token: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginOptions:
+    """What to do with the agent's own login (compat CLI-19).
+
+    Attributes:
+        save: Keep it between runs.
+        seed: Take the host's own login over, where it is newer.
+        inside: The user logs in inside: no key of a provider is needed.
+    """
+
+    save: bool = True
+    seed: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +58,12 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        config_file: The user's config, where it is not the usual one.
+        mode: None leaves it to the config.
+        acknowledged: The user knows what direct mode means for this workspace.
+        trace: Write the session's trace, and keep it up to date.
+        env_required: Names without which the run is of no use, beside the agent's own.
+        settings: What of the user's own settings of the agent is let in.
     """
 
     agent: str | None
@@ -43,3 +77,11 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    config_file: HostPath | None = None
+    git: GitAccess = field(default_factory=GitAccess)
+    login: LoginOptions = field(default_factory=LoginOptions)
+    trace: bool = False
+    mode: WorkspaceMode | None = None
+    acknowledged: bool = False
+    env_required: tuple[str, ...] = ()
+    settings: SettingsImport = field(default_factory=SettingsImport)

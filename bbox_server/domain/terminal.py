@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's shell and terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
 
@@ -76,6 +77,13 @@ class GuestShell(Protocol):
 
     async def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Write a file as the shell's user, with its directories. Raises: guest.command-failed."""
+        ...
+
+    async def write_files(self, files: Sequence[GuestFile], home: str) -> None:
+        """Write many files at once, as `write_file` does; relative paths are below `home`.
+
+        Raises: guest.command-failed; the files before the one that failed are there.
+        """
         ...
 
 

@@ -107,6 +107,33 @@ REVIEWED: Final[Example] = {
     "changes": [{**CHANGE_WITH_HUNKS, "verdict": "accepted"}],
 }
 
+BRANCH: Final[Example] = {
+    "repository": ".",
+    "name": "main",
+    "tip": "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+    "ref": "refs/bbox/3f9a1c07/main",
+    "commits": [
+        {
+            "id": "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12",
+            "subject": "Count money in decimals",
+            "author": "Ada",
+            "email": "ada@example.org",
+            "at": 1790000002,
+            "files": [{"status": "M", "path": "src/money.py"}],
+            "fileCount": 1,
+        }
+    ],
+    "commitCount": 1,
+    "taken": False,
+}
+
+FORWARDED: Final[Example] = {
+    "repository": ".",
+    "ref": "refs/heads/main",
+    "before": "da39a3ee5e6b4b0d3255bfef95601890afd80709",
+    "after": BRANCH["tip"],
+}
+
 PLAN: Final[Example] = {
     **ONE,
     "planHash": "e3b0c44298fc1c149afbf4c8996fb924",
@@ -123,6 +150,14 @@ FLUSH: Final[Example] = {
     "kind": "flush",
     "results": [
         {"change": CHANGE["id"], "path": "src/money.py", "kind": "write", "result": "applied"}
+    ],
+    "refs": [
+        {
+            "repository": ".",
+            "ref": "refs/bbox/3f9a1c07/main",
+            "after": BRANCH["tip"],
+            "branch": "main",
+        }
     ],
 }
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from bbox_server.wire import example
+from bbox_server.wire.commit import ForwardMessage, ForwardParams
 from bbox_server.wire.event import EventMessage, SubscribeParams, UnsubscribeParams
 from bbox_server.wire.lifecycle import SessionsListParams, StopParams
 from bbox_server.wire.model import Message
@@ -149,7 +150,12 @@ METHODS: Final = (
         params=ChangesListParams,
         result=ChangesPage,
         sent={**example.ONE, "limit": 100},
-        answered={**example.ONE, "revision": 3, "changes": [example.CHANGE]},
+        answered={
+            **example.ONE,
+            "revision": 3,
+            "changes": [example.CHANGE],
+            "branches": [example.BRANCH],
+        },
     ),
     Method(
         name="bbox/changes/get",
@@ -206,6 +212,13 @@ METHODS: Final = (
         result=FlushMessage,
         sent={**example.ONE, "flush": 1},
         answered={**example.FLUSH, "flush": 2, "kind": "undo"},
+    ),
+    Method(
+        name="bbox/flush/forward",
+        params=ForwardParams,
+        result=ForwardMessage,
+        sent={**example.ONE, "flush": 1},
+        answered={**example.ONE, "refs": [example.FORWARDED]},
     ),
     Method(
         name="bbox/doctor",

@@ -19,6 +19,7 @@ from bbox_server.domain.plan import (
 from bbox_server.domain.review import Edit, Review, ReviewItem, Verdict
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.workspace import Digest
+from bbox_server.wire.commit import branch_of, update_of
 from bbox_server.wire.review import (
     NO_NEWLINE,
     ChangeMessage,
@@ -116,6 +117,7 @@ def plan_of(message: PlanMessage) -> FlushPlan:
             Skipped(change=ChangeId(item.change), path=PurePosixPath(item.path), reason=item.reason)
             for item in message.skipped
         ),
+        branches=tuple(map(branch_of, message.branches)),
         hash=PlanHash(message.plan_hash),
     )
 
@@ -135,6 +137,7 @@ def report_of(message: FlushMessage) -> FlushReport:
             )
             for result in message.results
         ),
+        refs=tuple(map(update_of, message.refs)),
     )
 
 

@@ -16,6 +16,7 @@ from bbox_server.domain.change import (
 from bbox_server.domain.flush import FlushKind, FlushReport, ResultKind
 from bbox_server.domain.plan import ConflictReason, FlushPlan, OperationKind, SkipReason
 from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
+from bbox_server.wire.commit import BranchMessage, RefMessage, branch_message, ref_message
 from bbox_server.wire.model import Message
 
 NO_NEWLINE: Final = "\\ No newline at end of file"
@@ -77,6 +78,7 @@ class ReviewMessage(Message):
     session: str
     revision: int
     changes: tuple[ChangeMessage, ...]
+    branches: tuple[BranchMessage, ...] = ()
 
 
 class OperationMessage(Message):
@@ -107,7 +109,8 @@ class SkippedMessage(Message):
 class PlanMessage(Message):
     """What a flush would do; `plan_hash` names exactly this.
 
-    `hardLinked` are files with other names, which keep the old content.
+    `hardLinked` are files with other names, which keep the old content; `branches` are fetched,
+    their commits are in the list of changes.
     """
 
     session: str
@@ -116,6 +119,7 @@ class PlanMessage(Message):
     conflicts: tuple[ConflictMessage, ...]
     skipped: tuple[SkippedMessage, ...]
     hard_linked: tuple[str, ...] = ()
+    branches: tuple[BranchMessage, ...] = ()
 
 
 class ResultMessage(Message):
@@ -135,6 +139,7 @@ class FlushMessage(Message):
     flush: int
     kind: FlushKind
     results: tuple[ResultMessage, ...]
+    refs: tuple[RefMessage, ...] = ()
 
 
 def review_message(session: str, review: Review) -> ReviewMessage:
@@ -143,6 +148,7 @@ def review_message(session: str, review: Review) -> ReviewMessage:
         session=session,
         revision=review.revision,
         changes=tuple(change_message(item) for item in review.items),
+        branches=tuple(map(branch_message, review.branches)),
     )
 
 
@@ -169,6 +175,7 @@ def plan_message(session: str, plan: FlushPlan) -> PlanMessage:
             for item in plan.skipped
         ),
         hard_linked=tuple(map(str, plan.hard_linked)),
+        branches=tuple(branch_message(one, with_commits=False) for one in plan.branches),
     )
 
 
@@ -188,6 +195,7 @@ def flush_message(session: str, report: FlushReport) -> FlushMessage:
             )
             for result in report.results
         ),
+        refs=tuple(map(ref_message, report.refs)),
     )
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from bbox_server.domain.change import Side
 from bbox_server.domain.review import Verdict
+from bbox_server.wire.commit import BranchMessage
 from bbox_server.wire.model import Base64, Message
 from bbox_server.wire.review import ChangeMessage, SideMessage
 
@@ -24,11 +25,12 @@ class ChangesListParams(Message):
 
 
 class ChangesPage(Message):
-    """A page of changes; the last one has no `nextCursor`."""
+    """A page of changes; the last one has no `nextCursor`, the first one all `branches`."""
 
     session: str
     revision: int
     changes: tuple[ChangeMessage, ...]
+    branches: tuple[BranchMessage, ...] = ()
     next_cursor: str | None = None
 
 

@@ -12,6 +12,7 @@ from bbox_server.domain.change import HunkId
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.flush import FlushReport
 from bbox_server.domain.review import Review, ReviewItem, Verdict
+from tests.fakes.agent_commits import MemoryCommits
 from tests.fakes.diff import PlainDiffer
 from tests.fakes.flush import MemoryFlusher, MemoryWorkspace
 from tests.fakes.overlay import MemoryOverlay, Node, tree
@@ -29,6 +30,7 @@ class ReviewGround:
     planning: PlanFlush
     flush: FlushChanges
     undo: UndoFlush
+    commits: MemoryCommits
 
     def agent(self, name: str, content: bytes | Node | None) -> None:
         """The agent writes or, with None, deletes a path."""
@@ -79,7 +81,8 @@ def ground(baseline: dict[str, bytes | Node], agent: dict[str, bytes | Node]) ->
     overlay = MemoryOverlay(baseline=tree(baseline), agent=tree(agent))
     workspace = MemoryWorkspace(nodes=tree(baseline))
     reviews, differ = MemoryReviews(), PlainDiffer()
-    review = ReviewChanges(overlay=overlay, differ=differ, reviews=reviews)
+    commits = MemoryCommits()
+    review = ReviewChanges(overlay=overlay, differ=differ, reviews=reviews, commits=commits)
     planning = PlanFlush(review=review, files=workspace, differ=differ)
     flusher = MemoryFlusher(workspace=workspace)
     return ReviewGround(
@@ -89,7 +92,8 @@ def ground(baseline: dict[str, bytes | Node], agent: dict[str, bytes | Node]) ->
         review=review,
         planning=planning,
         flush=FlushChanges(planning=planning, flusher=flusher),
-        undo=UndoFlush(flusher=flusher, reviews=reviews),
+        undo=UndoFlush(flusher=flusher, reviews=reviews, commits=commits),
+        commits=commits,
     )
 
 

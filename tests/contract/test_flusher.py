@@ -327,3 +327,12 @@ async def test_what_is_no_file_any_more_is_stale_to_read(workspace: Workspace) -
 
     assert caught.value.code is ErrorCode.FLUSH_STALE
     assert await workspace.files.read(PurePosixPath("d/plain"), 2) == b"ol"
+
+
+async def test_a_flush_of_nothing_is_noted_and_undone(workspace: Workspace) -> None:
+    # The agent's commits are fetched under its number.
+    async with workspace.flusher.lock():
+        report = await workspace.flusher.apply(FlushPlan(), Contents())
+        assert [record.flush for record in await workspace.flusher.records()] == [report.flush]
+        undone = await workspace.flusher.undo(report.flush)
+    assert (report.results, undone.results) == ((), ())

@@ -11,6 +11,7 @@ from typing_extensions import override
 from bbox_server.application.open_review import ReviewParts, SessionReview
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.application.undo_flush import RecoverFlush
+from bbox_server.domain.commit import CommitId
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import SessionId, SessionRecord, SessionState
@@ -19,6 +20,7 @@ from bbox_server.entrypoints.cli import review_command
 from bbox_server.entrypoints.cli.arguments import parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.style import Style
+from bbox_server.wire.commit import branch_of
 from bbox_server.wire.review import review_message
 from tests.application.review_ground import ReviewGround, ground
 from tests.fakes.credential import RecordingObserver
@@ -206,3 +208,53 @@ async def test_the_json_of_a_review_is_the_wires(opened: Opened) -> None:
     paths = {change["path"]: change for change in message["changes"]}
     assert paths["a.txt"]["hunks"][0]["diff"].startswith(" line 0\n")
     assert paths[".vscode/tasks.json"]["tier"] == "executesOnHost"
+
+
+async def test_commits_are_shown_and_fetched_with_the_rest(opened: Opened) -> None:
+    opened.ground.commits.refs["refs/heads/main"] = CommitId("0" * 40)
+    tip = opened.ground.commits.commit("main", "Agent\x1b[2J's work")
+    console = await ask(opened, "a", "n", "n", "n", "y", "y")
+    text = screen(console)
+    assert "Commits on main (1): a flush fetches refs/bbox/3f9a1c07/main" in text
+    assert "fetch 1 commit of main to refs/bbox/3f9a1c07/main" in text
+    assert "Move main forward to the agent's commits?" in text
+    assert "\x1b" not in text
+    assert opened.ground.commits.refs == {
+        "refs/heads/main": tip,
+        "refs/bbox/3f9a1c07/main": tip,
+    }
+
+
+async def test_commits_alone_keep_a_session_open_until_they_are_fetched(opened: Opened) -> None:
+    opened.ground.commits.commit("main", "Agent")
+    await ask(opened, "A", "n")
+    assert opened.store.states[-1:] != [SessionState.DONE]
+    assert await review_command.flush_all(opened.review, typed()) == 0
+    assert opened.ground.commits.refs.keys() == {"refs/bbox/3f9a1c07/main"}
+    assert opened.store.states[-1] is SessionState.DONE
+
+
+async def test_a_plan_is_stale_once_the_agent_commits_again(opened: Opened) -> None:
+    opened.ground.commits.commit("main", "One")
+    plan = await opened.review.plan()
+    opened.ground.commits.commit("main", "Two")
+    with pytest.raises(BboxError) as raised:
+        await opened.review.flush(plan.hash)
+    assert raised.value.code is ErrorCode.FLUSH_STALE
+    assert opened.ground.commits.refs == {}
+
+
+async def test_an_undo_takes_the_refs_back_too(opened: Opened) -> None:
+    opened.ground.commits.commit("main", "One")
+    await opened.review.flush((await opened.review.plan()).hash)
+    report = await opened.review.undo()
+    assert [update.after for update in report.refs] == [None]
+    assert opened.ground.commits.refs == {}
+
+
+async def test_the_json_of_a_review_has_the_commits(opened: Opened) -> None:
+    tip = opened.ground.commits.commit("main", "One")
+    message = review_message("00000001", await opened.review.changes.list())
+    (branch,) = json.loads(message.to_json())["branches"]
+    assert (branch["tip"], branch["commits"][0]["subject"]) == (tip, "One")
+    assert branch_of(message.branches[0]) == (await opened.ground.commits.branches())[0]

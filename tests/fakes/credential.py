@@ -68,11 +68,13 @@ class FakeCredentialProxy(CredentialProxy):
         start_failure: Raised by the next `start`.
         asked: URLs that the real one would have asked.
         running: The proxies that were started.
+        specs: What they were started with.
     """
 
     start_failure: BboxError | None = None
     asked: list[str] = field(default_factory=list)
     running: list[FakeRunningProxy] = field(default_factory=list)
+    specs: list[CredentialProxySpec] = field(default_factory=list)
     _numbers: "count[int]" = field(default_factory=count)
 
     @override
@@ -86,6 +88,7 @@ class FakeCredentialProxy(CredentialProxy):
     ) -> AsyncIterator[RunningProxy]:
         if self.start_failure is not None:
             raise self.start_failure
+        self.specs.append(spec)
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             use = self._use(spec, (await reader.readuntil(b"\r\n\r\n")).decode("latin-1"))

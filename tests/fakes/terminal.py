@@ -3,13 +3,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePosixPath
 
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.terminal import (
     GuestCommand,
@@ -182,6 +183,11 @@ class FakeGuestShell(GuestShell):
                 remediation="See whether the image lets the user write there.",
             )
         self.files[path] = (content, mode)
+
+    @override
+    async def write_files(self, files: Sequence[GuestFile], home: str) -> None:
+        for file in files:
+            await self.write_file(str(PurePosixPath(home, file.path)), file.content, file.mode)
 
     async def lose(self) -> None:
         """The guest is gone, under everything that runs."""

@@ -58,6 +58,7 @@ def test_what_a_repository_needs_passes(one: Setting) -> None:
         setting("update", "!evil", "submodule", "lib"),
         setting("url", "ext::sh -c evil", "remote", "origin"),
         setting("url", "https://user:pa/ss@example.org/r", "remote", "origin"),
+        setting("url", "https://token x@example.org/r", "remote", "origin"),
         setting("url", "x https://user:pass@example.org/r", "remote", "origin"),
         setting("url", "https://example.org/r", "remote", "https://user:pass@example.org/"),
     ],

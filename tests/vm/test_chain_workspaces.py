@@ -25,6 +25,9 @@ SPARSE_BYTES: Final = 10 << 30
 LOOK: Final = r"""
 stat -c %s huge.bin; find . -type p -o -type s
 cat "$(printf 'new\nline')"; git -C nested log --format=%s
+git status --short --branch -uno; git log --format=%an:%s
+git -c user.name=A -c user.email=a@x.invalid commit -q --allow-empty -m In-guest
+git log -1 --format=%s
 echo changed >tracked.txt; echo in >nested/inner.txt
 printf x | dd of=huge.bin conv=notrunc bs=1 status=none
 """
@@ -155,10 +158,11 @@ def _run_in(bbox: Bbox, workspace: Path) -> Odd:
     )
 
 
-def test_a_linked_worktree_works_without_its_git_and_says_so(odd: Odd) -> None:
-    assert "a linked worktree; git doesn't work on it in the sandbox" in odd.error
-    assert "Start in the main checkout, or in a clone" in odd.error
+def test_git_works_in_a_linked_worktree(odd: Odd) -> None:
+    assert "## side" in odd.out
+    assert {"User:Start", "In-guest"} <= set(odd.out)
     assert _git(odd.workspace, "status", "--short", "tracked.txt") == ""
+    assert _git(odd.workspace, "log", "--format=%s", "side").split() == ["Start"]
 
 
 def test_pipes_and_sockets_stay_out_and_are_told(odd: Odd) -> None:

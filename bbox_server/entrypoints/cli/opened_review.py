@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from typing import Protocol
 
 from bbox_server.domain.change import ChangeId, Hunk, Side
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.decision import BulkAcceptance, Decision
-from bbox_server.domain.flush import FlushReport
+from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
 from bbox_server.domain.review import Review
 from bbox_server.domain.session import SessionId
@@ -75,6 +76,10 @@ class OpenedReview(Protocol):
 
     async def undo(self) -> FlushReport:
         """Take the last flush back."""
+        ...
+
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched."""
         ...
 
     async def settle(self) -> None:

@@ -7,6 +7,7 @@ from bbox_server.domain.escape import escape_text
 from bbox_server.domain.flush import FlushKind, FlushReport, ResultKind
 from bbox_server.domain.plan import ConflictReason, FlushPlan, OperationKind, SkipReason
 from bbox_server.entrypoints.cli.changes_view import shown_path
+from bbox_server.entrypoints.cli.commit_view import fetch_lines, ref_lines
 from bbox_server.entrypoints.cli.style import Style
 
 OPERATIONS: Final = {
@@ -52,6 +53,7 @@ def plan_lines(plan: FlushPlan, style: Style, *, problems_only: bool = False) ->
         for operation in plan.operations:
             merged = style.yellow("  (merged with your changes)") if operation.merged else ""
             lines.append(f"  {OPERATIONS[operation.kind]} {shown_path(operation.path)}{merged}")
+        lines += fetch_lines(plan.branches)
     for conflict in plan.conflicts:
         reason = CONFLICTS[conflict.reason]
         lines.append(style.red(f"  conflict {shown_path(conflict.path)}: {reason}"))
@@ -71,4 +73,4 @@ def report_lines(report: FlushReport, style: Style) -> list[str]:
         detail = f": {escape_text(result.detail)}" if result.detail else ""
         text = f"  {shown_path(result.path)} {RESULTS[result.result]}{detail}"
         lines.append(style.red(text))
-    return lines
+    return [*lines, *ref_lines(report.refs, style)]

@@ -6,14 +6,16 @@ from collections.abc import Set as AbstractSet
 from typing import TypeVar
 
 from bbox_server.domain.change import ChangeId, Hunk, Side
+from bbox_server.domain.commit import AgentBranch, RefUpdate
 from bbox_server.domain.decision import BulkAcceptance, Decision, accept_in_bulk
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.flush import FlushReport
+from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.plan import FlushPlan, PlanHash
 from bbox_server.domain.review import Review, ReviewItem
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import Digest, WorkspacePath
+from bbox_server.wire.commit import ForwardMessage, ForwardParams, branch_of, update_of
 from bbox_server.wire.model import Message, from_base64, to_base64
 from bbox_server.wire.reading import item_of, plan_of, report_of
 from bbox_server.wire.review import FlushMessage, PlanMessage
@@ -63,6 +65,12 @@ class RemoteReview:
         params = SessionParams(session=self.session)
         return report_of(await ask(self._connection, "bbox/flush/undo", params, FlushMessage))
 
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched."""
+        params = ForwardParams(session=self.session, flush=flush)
+        answer = await ask(self._connection, "bbox/flush/forward", params, ForwardMessage)
+        return tuple(map(update_of, answer.refs))
+
     async def settle(self) -> None:
         """The host does that by itself."""
 
@@ -77,14 +85,16 @@ class RemoteChanges:
     async def list(self) -> Review:
         """All changes."""
         items: list[ReviewItem] = []
+        branches: tuple[AgentBranch, ...] = ()
         cursor: str | None = None
         while True:
             params = ChangesListParams(session=self._session, cursor=cursor, with_hunks=True)
             page = await ask(self._connection, "bbox/changes/list", params, ChangesPage)
             items += map(item_of, page.changes)
+            branches += tuple(map(branch_of, page.branches))
             cursor = page.next_cursor
             if cursor is None:
-                return Review(revision=page.revision, items=tuple(items))
+                return Review(revision=page.revision, items=tuple(items), branches=branches)
 
     async def decide(
         self, decisions: Sequence[Decision], confirmed: AbstractSet[WorkspacePath] = frozenset()

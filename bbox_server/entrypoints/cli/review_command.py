@@ -3,6 +3,7 @@
 
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.desk import Desk
@@ -11,6 +12,7 @@ from bbox_server.domain.flush import FlushReport
 from bbox_server.domain.plan import FlushPlan
 from bbox_server.domain.review import Review, ReviewItem, Verdict
 from bbox_server.entrypoints.cli.changes_view import names, shown_path, summary_lines
+from bbox_server.entrypoints.cli.commit_view import branch_lines, offer, ref_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.opened_review import OpenedReview, opened_review
 from bbox_server.entrypoints.cli.plan_view import plan_lines, report_lines
@@ -37,19 +39,24 @@ async def review(values: Namespace, services: Services, console: Console) -> int
 
 async def flush(values: Namespace, services: Services, console: Console) -> int:
     """Write what is accepted."""
-    record = services.find(values.session, services.directory)
+    is_late = bool(values.fast_forward)  # the commits may have come with an earlier flush
+    record = services.find(values.session, services.directory, done_too=is_late)
     async with opened_review(record.id, services) as opened:
         plan = await opened.plan()
         if values.dry_run:
             _show_plan(record.id, plan, values, console)
             return 0
         report = await opened.flush(plan.hash)
+        if values.fast_forward:
+            report = replace(report, refs=(*report.refs, *await opened.forward(report.flush)))
     if values.json:
         from bbox_server.wire.review import flush_message
 
         console.say(flush_message(record.id, report).to_json(indent=2))
     else:
         _tell(plan, report, console)
+        if not values.fast_forward:
+            tell_offer(report, console)
     return _code(plan, report)
 
 
@@ -65,13 +72,13 @@ async def undo(values: Namespace, services: Services, console: Console) -> int:
     else:
         for line in report_lines(report, console.style):
             console.say(line)
-    return INCOMPLETE if report.failed else 0
+    return INCOMPLETE if report.failed or _has_lost_ref(report) else 0
 
 
 async def review_interactively(opened: OpenedReview, desk: Desk, console: Console) -> int:
     """Ask about everything, then offer to apply it."""
     listed = await opened.changes.list()
-    for line in summary_lines(listed, console.style):
+    for line in overview_lines(listed, console):
         console.say(line)
     try:
         finished = await ReviewPrompt(review=opened, desk=desk, console=console)()
@@ -84,7 +91,7 @@ async def review_interactively(opened: OpenedReview, desk: Desk, console: Consol
 async def _offer_to_apply(opened: OpenedReview, console: Console, *, finished: bool) -> int:
     plan = await opened.plan()
     session = opened.session
-    if _is_empty(plan):
+    if plan.is_empty:
         await opened.settle()
         console.say("No changes accepted." if finished else f"Go on with: bbox review {session}")
         return 0
@@ -97,7 +104,18 @@ async def _offer_to_apply(opened: OpenedReview, console: Console, *, finished: b
         return 0
     report = await opened.flush(plan.hash)
     _tell(plan, report, console)
+    await _offer_to_forward(opened, report, console)
     return _code(plan, report)
+
+
+async def _offer_to_forward(opened: OpenedReview, report: FlushReport, console: Console) -> None:
+    branches = offer(report.refs)
+    if not branches:
+        return
+    answer = console.ask(f"Move {branches} forward to the agent's commits? [y/N]: ")
+    if (answer or "").lower() in {"y", "yes"}:
+        for line in ref_lines(await opened.forward(report.flush), console.style):
+            console.say(line)
 
 
 async def apply_ordinary(opened: OpenedReview, console: Console) -> int:
@@ -117,12 +135,28 @@ async def apply_ordinary(opened: OpenedReview, console: Console) -> int:
 async def flush_all(opened: OpenedReview, console: Console) -> int:
     """Plan and flush what is accepted."""
     plan = await opened.plan()
-    if _is_empty(plan):
+    if plan.is_empty:
         console.note("No changes accepted.")
         return 0
     report = await opened.flush(plan.hash)
     _tell(plan, report, console)
+    tell_offer(report, console)
     return _code(plan, report)
+
+
+def tell_offer(report: FlushReport, console: Console) -> None:
+    """How to take the agent's commits into the user's own branches, where nobody is asked."""
+    if offer(report.refs):
+        console.note(
+            f"{offer(report.refs)} can move forward to the agent's commits: "
+            "bbox flush --fast-forward"
+        )
+
+
+def overview_lines(listed: Review, console: Console) -> list[str]:
+    """The agent's commits, then its changes."""
+    style = console.style
+    return [*branch_lines(listed.branches, style), *summary_lines(listed, style)]
 
 
 def _tell(plan: FlushPlan, report: FlushReport, console: Console) -> None:
@@ -137,13 +171,12 @@ def _tell(plan: FlushPlan, report: FlushReport, console: Console) -> None:
         )
 
 
-def _is_empty(plan: FlushPlan) -> bool:
-    """Nothing is accepted. What is skipped still has to be flushed: then it is settled."""
-    return not (plan.operations or plan.conflicts or plan.skipped)
-
-
 def _code(plan: FlushPlan, report: FlushReport) -> int:
-    return INCOMPLETE if plan.conflicts or report.failed else 0
+    return INCOMPLETE if plan.conflicts or report.failed or _has_lost_ref(report) else 0
+
+
+def _has_lost_ref(report: FlushReport) -> bool:
+    return any(update.failure for update in report.refs)
 
 
 def _is_scripted(values: Namespace) -> bool:
@@ -217,7 +250,7 @@ def _show(session: str, listed: Review, values: Namespace, console: Console) -> 
 
         console.say(review_message(session, listed).to_json(indent=2))
         return
-    lines: Sequence[str] = summary_lines(listed, console.style)
+    lines: Sequence[str] = overview_lines(listed, console)
     for line in lines or ["Nothing is left to review."]:
         console.say(line)
 

@@ -11,7 +11,9 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.review import Review, ReviewItem
 from bbox_server.domain.session import ENDED, SessionEvent, SessionRecord, SessionState
+from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.changes_view import item_text, summary_lines
+from bbox_server.entrypoints.cli.commit_view import branch_lines
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.opened_review import opened_review
 from bbox_server.entrypoints.cli.services import Services
@@ -34,15 +36,19 @@ async def diff(values: Namespace, services: Services, console: Console) -> int:
                 for item in items
             ]
         )
-    shown = Review(revision=listed.revision, items=items)
+    branches = () if paths else listed.branches
+    shown = Review(revision=listed.revision, items=items, branches=branches)
     if values.json:
         from bbox_server.wire.review import review_message
 
         console.say(review_message(record.id, shown).to_json(indent=2))
     elif values.stat:
-        for line in summary_lines(shown, console.style) or ["No workspace changes detected."]:
+        lines = (*branch_lines(branches, console.style), *summary_lines(shown, console.style))
+        for line in lines or ["No workspace changes detected."]:
             console.say(line)
     else:
+        if branches:
+            texts.insert(0, "\n".join(branch_lines(branches, console.style)))
         services.desk.show("\n\n".join(texts) + "\n")
     return 0
 
@@ -138,7 +144,14 @@ async def logs(values: Namespace, services: Services, console: Console) -> int:
     if values.console:
         services.desk.show(services.logs.console(record.id))
         return 0
+    if values.trace:
+        console.say(services.trace().now(record))
+        return 0
     events = services.logs.events(record.id)
+    if values.timings:
+        for line in timing_lines(spans_of(events)):
+            console.say(line)
+        return 0
     if values.json:
         for line in _event_lines(events, as_json=True):
             console.out.write(line)

@@ -8,8 +8,11 @@ from typing_extensions import override
 
 from bbox_server.application.open_review import ReviewParts
 from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.application.told_phase import told_phase
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.progress import Phase
 from bbox_server.domain.session import EventKind
 
 
@@ -31,6 +34,10 @@ class OpenedReview(Protocol):
 
     async def undo(self, flush: FlushId | None = None) -> FlushReport:
         """Take a flush back."""
+        ...
+
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        """Move the user's branches to the commits that a flush fetched."""
         ...
 
     async def settle(self) -> None:
@@ -55,11 +62,16 @@ class LiveReview(OpenedReview):
 
     @override
     async def flush(self, shown: PlanHash) -> FlushReport:
-        return self._announced(await self.parts.flush(shown))
+        with told_phase(self.parts.observer, Phase.FLUSH, "Applying the accepted changes"):
+            return self._announced(await self.parts.flush(shown))
 
     @override
     async def undo(self, flush: FlushId | None = None) -> FlushReport:
         return self._announced(await self.parts.undo(flush))
+
+    @override
+    async def forward(self, flush: FlushId) -> tuple[RefUpdate, ...]:
+        return await self.parts.flush.forward(flush)
 
     @override
     async def settle(self) -> None:
@@ -73,6 +85,7 @@ class LiveReview(OpenedReview):
                 "kind": report.kind.value,
                 "applied": len(report.applied),
                 "failed": len(report.failed),
+                "refs": len(report.refs),
             },
         )
         return report

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from bbox_server.domain.change import ChangeId, Side
+from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import PlanHash
@@ -16,6 +17,7 @@ from bbox_server.domain.workspace import Digest
 from bbox_server.entrypoints.session_host.host import Host
 from bbox_server.entrypoints.session_host.live_review import OpenedReview
 from bbox_server.entrypoints.session_host.requests import confirmed, decisions
+from bbox_server.wire.commit import ForwardMessage, ForwardParams, branch_message, ref_message
 from bbox_server.wire.model import Message, from_base64, to_base64
 from bbox_server.wire.review import (
     FlushMessage,
@@ -60,6 +62,7 @@ class ReviewRequests:
             "bbox/flush/plan": self._plan,
             "bbox/flush/apply": self._apply,
             "bbox/flush/undo": self._undo_flush,
+            "bbox/flush/forward": self._forward,
         }
 
     async def _list(self, params: ChangesListParams) -> ChangesPage:
@@ -72,6 +75,7 @@ class ReviewRequests:
             session=params.session,
             revision=listed.revision,
             changes=tuple(change_message(item, with_hunks=params.with_hunks) for item in items),
+            branches=() if first else tuple(map(branch_message, listed.branches)),
             next_cursor=None if is_last else str(first + params.limit),
         )
 
@@ -144,6 +148,14 @@ class ReviewRequests:
                 return await review.undo(None if params.flush is None else FlushId(params.flush))
 
         return flush_message(params.session, await self.host.whole(undo()))
+
+    async def _forward(self, params: ForwardParams) -> ForwardMessage:
+        async def forward() -> tuple[RefUpdate, ...]:
+            async with self.host.review() as review:
+                return await review.forward(FlushId(params.flush))
+
+        refs = await self.host.whole(forward())
+        return ForwardMessage(session=params.session, refs=tuple(map(ref_message, refs)))
 
     async def _reviewed(self, act: Callable[[OpenedReview], Awaitable[Review]]) -> Reviewed:
         async def acted() -> tuple[Review, tuple[ReviewItem, ...]]:

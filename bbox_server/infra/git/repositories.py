@@ -41,7 +41,7 @@ class GitCommand(GitRepositories):
     @override
     def settings(self, config: bytes) -> tuple[Setting, ...]:
         answer = self._ask("config", "--file", "-", "--no-includes", "-z", "--list", stdin=config)
-        return tuple(_setting(line) for line in answer.output.split(b"\0")[:-1])
+        return read_settings(answer.output)
 
     @override
     def skip_worktree(self, git_dir: HostPath, paths: tuple[str, ...]) -> None:
@@ -62,6 +62,11 @@ class GitCommand(GitRepositories):
                 remediation="Run `git status` in the workspace, and repair the repository.",
             )
         return answer
+
+
+def read_settings(listed: bytes) -> tuple[Setting, ...]:
+    """What `git config -z --list` printed, or --get-regexp."""
+    return tuple(_setting(line) for line in listed.split(b"\0")[:-1])
 
 
 def _setting(line: bytes) -> Setting:

@@ -3,7 +3,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -36,11 +36,22 @@ class Source:
     Attributes:
         fd: Of its root; the caller's.
         zones: What is a git directory in it.
+        origins: Where files come from that lie elsewhere, by path.
+        texts: What stands for a file's own content, by path.
     """
 
     fd: int
     tree: Tree
     zones: dict[str, GitZone]
+    origins: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, bytes] = field(default_factory=dict)
+
+    def open_directory(self, path: str, name: str) -> int:
+        """The directory that a file is read from; the caller closes it."""
+        origin = self.origins.get(joined(path, name))
+        if origin is not None:
+            return os.open(origin.rpartition("/")[0], DIRECTORY_FLAGS)
+        return open_directory_beneath(self.fd, PurePosixPath(path)) if path else os.dup(self.fd)
 
 
 @dataclass(slots=True)
@@ -135,15 +146,9 @@ class GenerationBuilder:
         rows = self.source.tree.rows[path]
         zone = self.source.zones.get(path)
         gone: set[int] = set()
-        try:
-            source_fd = _open_source(self.source.fd, path)
-        except OSError:
-            gone.update(waiting)
-            waiting = []
-            source_fd = -1
-        for index in waiting:
+        for index, source_fd in self._sources(path, waiting, gone):
             name = rows[index][0]
-            transform = None if zone is None else self._transform(zone, path, name)
+            transform = self._transform(zone, path, name)
             try:
                 rows[index] = row_of(name, copier.copy(source_fd, name, target_fd, transform))
             except OSError as error:
@@ -152,15 +157,34 @@ class GenerationBuilder:
                     gone.add(index)
             else:
                 self.copied += 1
-        if source_fd >= 0:
-            os.close(source_fd)
         if gone:
             kept = [row for index, row in enumerate(rows) if index not in gone]
             self.source.tree.rows[path] = kept
         self.advance(self.copied)
 
-    def _transform(self, zone: GitZone, path: str, name: str) -> Transform | None:
-        transform = transform_of(zone, name, self.git)
+    def _sources(self, path: str, waiting: list[int], gone: set[int]) -> Iterator[tuple[int, int]]:
+        """Each index with its directory's descriptor; where there is none any more, into `gone`."""
+        opened: dict[str, int] = {}
+        try:
+            for index in waiting:
+                name = self.source.tree.rows[path][index][0]
+                origin = self.source.origins.get(joined(path, name), "").rpartition("/")[0]
+                try:
+                    if origin not in opened:
+                        opened[origin] = self.source.open_directory(path, name)
+                except OSError:
+                    gone.add(index)
+                    continue
+                yield index, opened[origin]
+        finally:
+            for fd in opened.values():
+                os.close(fd)
+
+    def _transform(self, zone: GitZone | None, path: str, name: str) -> Transform | None:
+        text = self.source.texts.get(joined(path, name))
+        transform = transform_of(zone, name, self.git) if zone is not None else None
+        if text is not None:
+            transform = lambda _content: text  # noqa: E731 - the other branch's value is a function
         if transform is None:
             return None
 
@@ -205,7 +229,3 @@ def closing_fd(fd: int) -> Iterator[int]:
 
 def _directory(root: str, path: str) -> int:
     return os.open(f"{root}/{path}" if path else root, DIRECTORY_FLAGS)
-
-
-def _open_source(root_fd: int, path: str) -> int:
-    return open_directory_beneath(root_fd, PurePosixPath(path)) if path else os.dup(root_fd)

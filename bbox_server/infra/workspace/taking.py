@@ -12,6 +12,7 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.excludes import (
+    FOLDS,
     PERFORMANCE_PATTERNS,
     SECURITY_PATTERNS,
     ExcludeRules,
@@ -31,6 +32,8 @@ from bbox_server.infra.workspace.generation import (
     closing_fd,
 )
 from bbox_server.infra.workspace.git_files import RepositoryFinder
+from bbox_server.infra.workspace.git_layout import LAYOUT
+from bbox_server.infra.workspace.grafting import Graft
 from bbox_server.infra.workspace.manifest import Manifest
 from bbox_server.infra.workspace.tree import Tree, is_file, joined
 from bbox_server.infra.workspace.walk import WalkResult, WorkspaceWalk
@@ -40,7 +43,9 @@ BUILT_IN_RULES: Final = digest_of(
         (
             SECURITY_PATTERNS,
             PERFORMANCE_PATTERNS,
+            FOLDS,
             sorted((section, sorted(keys)) for section, keys in ALLOWED.items()),
+            LAYOUT,
         )
     ).encode()
 )
@@ -72,6 +77,7 @@ class Taking:
     private: frozenset[tuple[int, int]]
     advance: Callable[[str, int], None]
     _warnings: list[str] = field(default_factory=list)
+    _texts: dict[str, bytes] = field(default_factory=dict)
 
     def run(self) -> tuple[Path, SnapshotReport]:
         """The generation of the workspace as it is now, and what to tell about it.
@@ -89,7 +95,7 @@ class Taking:
                 return self._build(root_fd, walked, stamp_ns, Previous())
             generation, old = newest
             _carry_absent(old.tree, walked.tree)
-            fresh = self._fresh(generation, old, walked.tree)
+            fresh = self._fresh(generation, old, walked)
             is_same = walked.tree.holds_same_as(old.tree) and old.rules == self.rules
             if fresh or not is_same:
                 previous = Previous(str(generation), old.tree, fresh)
@@ -115,27 +121,39 @@ class Taking:
         is_known = newest is not None and newest[1].rules == self.rules
         finder = RepositoryFinder(self.workspace, root_fd, self.git)
         walk = WorkspaceWalk(
-            find_repository=finder.find,
+            repositories=finder,
             known=newest[1].tree if newest is not None and is_known else None,
             private=self.private,
             advance=lambda entries: self.advance("files seen", entries),
         )
         result = walk.run(root_fd, self.matcher)
+        for work_tree, linked in finder.linked.items():
+            Graft(result, work_tree, linked, walk.count).run()
+        self._texts = finder.texts
         self._warnings += [*self.rules.warnings, *finder.warnings, *_borrowing(result.tree)]
         return result
 
-    def _fresh(self, generation: Path, old: Manifest, tree: Tree) -> frozenset[str]:
+    def _fresh(self, generation: Path, old: Manifest, walked: WalkResult) -> frozenset[str]:
         """Paths whose rows are as they were, and whose content in the generation isn't."""
+        tree = walked.tree
         found = {
             joined(git_dir, "index")
             for git_dir in {*old.tree.skip_worktree, *tree.skip_worktree}
             if old.tree.skip_worktree.get(git_dir) != tree.skip_worktree.get(git_dir)
         }
-        changed = (path for path in _racy(old) if self._is_changed(generation, old.tree, path))
+        changed = (
+            path
+            for path in _racy(old)
+            if self._is_changed(
+                Path(walked.origins.get(path) or f"{self.workspace}/{path}"),
+                generation,
+                old.tree,
+                path,
+            )
+        )
         return frozenset(found.union(changed))
 
-    def _is_changed(self, generation: Path, old: Tree, path: str) -> bool:
-        here = Path(self.workspace, path)
+    def _is_changed(self, here: Path, generation: Path, old: Tree, path: str) -> bool:
         try:
             if path in old.sources:
                 return digest_of(here.read_bytes()) != old.sources[path]
@@ -149,7 +167,7 @@ class Taking:
         generation = self.store.next_generation()
         builder = GenerationBuilder(
             target=f"{generation}.part",
-            source=Source(root_fd, walked.tree, walked.zones),
+            source=Source(root_fd, walked.tree, walked.zones, walked.origins, self._texts),
             previous=previous,
             git=self.git,
             owner=self.owner,

@@ -11,7 +11,7 @@ class TrackedFiles:
     """The tracked paths of one work tree, asked for when something in it is hidden.
 
     Attributes:
-        git_dir: Relative to the workspace; None when it lies outside.
+        git_dir: Where the index is in a generation; None when it isn't in one.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.excludes import Hidden, HideTier, PathMatcher
@@ -32,8 +32,17 @@ _KINDS: Final = {
 _TYPE: Final = 0o170000
 _REGULAR: Final = stat.S_IFREG
 
-FindRepository = Callable[[str, bool], TrackedFiles | None]
-"""The index of the work tree in a directory, given whether its `.git` is a directory."""
+
+class Repositories(Protocol):
+    """What is known of the workspace's repositories."""
+
+    def find(self, path: str, *, is_directory: bool) -> TrackedFiles | None:
+        """The index of the work tree in a directory, given whether its `.git` is one."""
+        ...
+
+    def keeps_worktree(self, git_dir: str) -> bool:
+        """Whether a directory that git keeps for a linked worktree is taken."""
+        ...
 
 
 @dataclass(slots=True)
@@ -42,11 +51,13 @@ class WalkResult:
 
     Attributes:
         zones: Git directories, and directories of reflogs in them, by path.
+        origins: Where files come from that are not of the workspace, by path.
         skipped: What could not be taken, one line each.
     """
 
     tree: Tree = field(default_factory=Tree)
     zones: dict[str, GitZone] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=dict)
     excluded: int = 0
     secret: int = 0
     skipped: list[str] = field(default_factory=list)
@@ -81,7 +92,7 @@ class WorkspaceWalk:
     def __init__(
         self,
         *,
-        find_repository: FindRepository,
+        repositories: Repositories | None = None,
         known: Tree | None = None,
         private: frozenset[tuple[int, int]] = frozenset(),
         limits: TreeLimits = WALK_LIMITS,
@@ -90,13 +101,13 @@ class WorkspaceWalk:
         """Prepare a walk.
 
         Args:
-            find_repository: Asked where there is a `.git`.
+            repositories: Asked where there is a `.git`; without it nothing is tracked.
             known: What a walk with the same rules has found before.
             private: Device and inode of directories of ours, which are no part of a workspace.
             limits: Where it stops.
             advance: Told the number of entries so far, after each directory.
         """
-        self._find_repository = find_repository
+        self._repositories = repositories
         self._known = known or Tree()
         self._private = private
         self._limits = limits
@@ -154,7 +165,7 @@ class WorkspaceWalk:
     def _scan(self, frame: _Frame) -> None:
         with os.scandir(frame.fd) as listing:
             entries = list(listing)
-        self._count(len(entries))
+        self.count(len(entries))
         is_git = self._note_git(frame, entries)
         known = {} if frame.tracked_only else self._known_files(frame.path)
         rows = frame.rows
@@ -182,7 +193,8 @@ class WorkspaceWalk:
         if not isinstance(error, FileNotFoundError):
             self._skip(frame, name, str(error.strerror))
 
-    def _count(self, entries: int) -> None:
+    def count(self, entries: int) -> None:
+        """Add entries to what was seen so far. Raises: snapshot.limit."""
         self._entries += entries
         self._advance(self._entries)
         if self._entries > self._limits.entries:
@@ -205,7 +217,8 @@ class WorkspaceWalk:
             is_inner = any(
                 entry.name == GIT_NAME and entry.is_dir(follow_symlinks=False) for entry in entries
             )
-            frame.tracked = self._find_repository(frame.path, is_inner)
+            if self._repositories is not None:
+                frame.tracked = self._repositories.find(frame.path, is_directory=is_inner)
         return False
 
     def _consider(self, frame: _Frame, name: str, status: os.stat_result) -> None:
@@ -261,8 +274,13 @@ class WorkspaceWalk:
     ) -> None:
         if (status.st_dev, status.st_ino) in self._private:
             return
+        if frame.zone is GitZone.WORKTREES and not self._keeps(joined(frame.path, name)):
+            return
         frame.rows.append((name, status.st_mode, 0, 0, 0, 0))
         frame.inner.append((name, tracked_only))
+
+    def _keeps(self, git_dir: str) -> bool:
+        return self._repositories is None or self._repositories.keeps_worktree(git_dir)
 
     def _skip(self, frame: _Frame, name: str, reason: str) -> None:
         self._result.skipped.append(f"{joined(frame.path, name)}: {reason}")

@@ -247,24 +247,6 @@ async def test_a_damaged_index_is_said_and_stops_nothing(ground: Ground) -> None
     assert any("git can't read the index" in line for line in snapshot.report.skipped)
 
 
-async def test_a_linked_worktree_is_taken_and_the_user_told(ground: Ground) -> None:
-    main = ground.directory / "main"
-    main.mkdir()
-    git(main, "init", "-q")
-    (main / "vendor").mkdir()
-    (main / "vendor/a").write_text("a\n")
-    (main / ".env").write_text("A=1\n")
-    git(main, "add", "-A", "-f")
-    git(main, "commit", "-q", "-m", "a")
-    ground.workspace.rmdir()
-    git(main, "worktree", "add", "-q", str(ground.workspace))
-    snapshot = await ground.take()
-    assert names(snapshot) == {".git", "vendor", "vendor/a"}
-    (warning,) = snapshot.report.skipped
-    assert warning.startswith(".git: a linked worktree; git doesn't work on it")
-    assert git(ground.workspace, "status", "--porcelain") == ""
-
-
 async def test_a_git_file_that_names_nothing_is_an_ordinary_file(ground: Ground) -> None:
     ground.write(".git", "nonsense\n")
     ground.write("sub/.git", b"gitdir: " + b"x" * 100_000)

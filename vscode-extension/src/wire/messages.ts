@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated from bbox_server/wire by `make docs`; do not edit.
 
+/** What the user's config wants when the agent has ended; an option of the run wins. */
+export type AfterRun = "ask" | "review" | "apply";
+
 /** An agent; `missing` says what has to be got before it can run. */
 export interface AgentMessage {
   readonly name: string;
@@ -17,6 +20,23 @@ export type AgentSource = "built-in" | "config" | "library";
 /** The agents, by name. */
 export interface AgentsMessage {
   readonly agents: readonly AgentMessage[];
+}
+
+/**
+ * A branch with new commits, newest first; a flush fetches it to `ref`.
+ *
+ * `repository` is the work tree's directory in the workspace. `taken` says that the user's
+ * repository has it, `failure` why it can't be brought.
+ */
+export interface BranchMessage {
+  readonly repository: string;
+  readonly name: string;
+  readonly tip: string;
+  readonly ref: string;
+  readonly commits: readonly CommitMessage[];
+  readonly commitCount: number;
+  readonly taken: boolean;
+  readonly failure?: string;
 }
 
 /** One change with its hunks. */
@@ -69,11 +89,12 @@ export interface ChangesListParams {
   readonly withHunks?: boolean;
 }
 
-/** A page of changes; the last one has no `nextCursor`. */
+/** A page of changes; the last one has no `nextCursor`, the first one all `branches`. */
 export interface ChangesPage {
   readonly session: string;
   readonly revision: number;
   readonly changes: readonly ChangeMessage[];
+  readonly branches: readonly BranchMessage[];
   readonly nextCursor?: string;
 }
 
@@ -87,6 +108,23 @@ export interface CheckMessage {
 
 /** `warning` runs, but worse; `failed` does not run. */
 export type CheckStatus = "ok" | "warning" | "failed";
+
+/** A path that a commit touches; `status` is git's letter for how (A, D, M, T). */
+export interface CommitFileMessage {
+  readonly status: string;
+  readonly path: string;
+}
+
+/** A commit of the agent's. `fileCount` counts all files, of which the first are listed. */
+export interface CommitMessage {
+  readonly id: string;
+  readonly subject: string;
+  readonly author: string;
+  readonly email: string;
+  readonly at: number;
+  readonly files: readonly CommitFileMessage[];
+  readonly fileCount: number;
+}
 
 /** An accepted path that can't be applied as things are. */
 export interface ConflictMessage {
@@ -214,12 +252,25 @@ export interface FlushMessage {
   readonly flush: number;
   readonly kind: FlushKind;
   readonly results: readonly ResultMessage[];
+  readonly refs: readonly RefMessage[];
 }
 
 /** Take a flush back; the last one if none is named. */
 export interface FlushUndoParams {
   readonly session: string;
   readonly flush?: number;
+}
+
+/** The branches that were moved, or why one was not. */
+export interface ForwardMessage {
+  readonly session: string;
+  readonly refs: readonly RefMessage[];
+}
+
+/** Move the user's branches forward to the commits that a flush fetched; no file changes. */
+export interface ForwardParams {
+  readonly session: string;
+  readonly flush: number;
 }
 
 /** Gracefully: the agent and the guest get time to end. */
@@ -271,7 +322,8 @@ export type OutputStream = "output" | "error";
 /**
  * What a flush would do; `plan_hash` names exactly this.
  *
- * `hardLinked` are files with other names, which keep the old content.
+ * `hardLinked` are files with other names, which keep the old content; `branches` are fetched,
+ * their commits are in the list of changes.
  */
 export interface PlanMessage {
   readonly session: string;
@@ -280,6 +332,21 @@ export interface PlanMessage {
   readonly conflicts: readonly ConflictMessage[];
   readonly skipped: readonly SkippedMessage[];
   readonly hardLinked: readonly string[];
+  readonly branches: readonly BranchMessage[];
+}
+
+/**
+ * What was done to a ref of the user's repository.
+ *
+ * `branch` is the user's branch that `bbox/flush/forward` can move to it.
+ */
+export interface RefMessage {
+  readonly repository: string;
+  readonly ref: string;
+  readonly before?: string;
+  readonly after?: string;
+  readonly branch?: string;
+  readonly failure?: string;
 }
 
 /** What became of one operation. */
@@ -314,6 +381,15 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly configFile?: string;
+  readonly gitToken?: boolean;
+  readonly saveLogin?: boolean;
+  readonly seedLogin?: boolean;
+  readonly logIn?: boolean;
+  readonly trace?: boolean;
+  readonly workspaceMode?: WorkspaceMode;
+  readonly acknowledgeDirect?: boolean;
+  readonly importSettings?: boolean;
 }
 
 /**
@@ -352,6 +428,7 @@ export interface SessionMessage {
   readonly generation?: string;
   readonly exit?: ExitMessage;
   readonly failure?: FailureMessage;
+  readonly after: AfterRun;
 }
 
 /** One session. */
@@ -485,3 +562,6 @@ export type Verdict = "undecided" | "accepted" | "rejected" | "mixed" | "edited"
 
 /** Why a change is listed and counted but can't be flushed. */
 export type WithheldReason = "excluded" | "secret" | "gitInternal" | "specialFile" | "leavesWorkspace" | "tooLarge";
+
+/** What the agent works on (compat CLI-14, CFG-07). */
+export type WorkspaceMode = "snapshot" | "direct";

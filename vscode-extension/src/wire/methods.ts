@@ -17,6 +17,8 @@ import type {
   FlushApplyParams,
   FlushMessage,
   FlushUndoParams,
+  ForwardMessage,
+  ForwardParams,
   NoParams,
   PlanMessage,
   Reviewed,
@@ -65,6 +67,7 @@ export interface Requests {
   readonly "bbox/flush/plan": { readonly params: SessionParams; readonly result: PlanMessage };
   readonly "bbox/flush/apply": { readonly params: FlushApplyParams; readonly result: FlushMessage };
   readonly "bbox/flush/undo": { readonly params: FlushUndoParams; readonly result: FlushMessage };
+  readonly "bbox/flush/forward": { readonly params: ForwardParams; readonly result: ForwardMessage };
   readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
 }
 
