@@ -65,7 +65,7 @@ def guest_session(script: str, workspace: Path | None = None) -> Iterator[Sessio
     # Images and the guest system are the machine's.
     cache = resolve_directories(os.environ, uid=os.geteuid()).cache.parent
     own = {"XDG_CACHE_HOME": str(cache)}
-    run = {"image": IMAGE, "args": ["sh", "-c", script], "options": {"cpus": 1}}
+    run: dict[str, object] = {"image": IMAGE, "args": ["sh", "-c", script], "options": {"cpus": 1}}
     with (
         _home() as home,
         editor(home, SERVER, "--stdio", env=own) as client,
@@ -77,7 +77,7 @@ def guest_session(script: str, workspace: Path | None = None) -> Iterator[Sessio
 @contextmanager
 def stand_in_session(*steps: str) -> Iterator[Session]:
     """The same way but for the guest, which is Python in the session's host."""
-    run = {"agent": AGENT, "args": steps}
+    run: dict[str, object] = {"agent": AGENT, "args": steps}
     with _home() as home, editor(home) as client, _running(client, home, None, run) as session:
         yield session
 

@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Final
 
+from typing_extensions import override
+
 from bench._editor import Session, guest_session, spread
 
 FILES: Final = 10_000
@@ -37,6 +39,7 @@ class Visible(threading.Thread):
         self.at = 0.0
         self._path = path
 
+    @override
     def run(self) -> None:
         while not self._path.exists():
             time.sleep(POLL_S)

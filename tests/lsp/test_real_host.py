@@ -196,6 +196,7 @@ def test_what_was_accepted_or_edited_is_written_and_taken_back(
     assert {item["result"] for item in done["results"]} == {"applied"}
     assert (workspace / "a.txt").read_text() == BEFORE.replace("line 2\n", "first change\n")
     assert (workspace / "b.txt").read_text() == "d\n"
+    assert server.request("bbox/flush/forward", session=session, flush=done["flush"])["refs"] == []
     undone = server.request("bbox/flush/undo", session=session)
     assert undone["kind"] == "undo"
     assert (workspace / "a.txt").read_text() == BEFORE
