@@ -483,7 +483,8 @@ class Composition:
             version=number,
             gateway=self.gateway,
             sessions=lambda: self.sessions,
-            agents=lambda: self.agents,
+            # A workspace's file can't define any.
+            agents=lambda: self.configs(None).agents,
             images=lambda: self.images,
             diagnose=self.diagnose,
         )
