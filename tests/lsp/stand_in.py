@@ -58,6 +58,11 @@ def flood(offset: int) -> bytes:
 class StandInHost(HostComposition):
     """A session's host whose guest is Python."""
 
+    @cached_property
+    @override
+    def agents(self) -> AgentRegistry:
+        return stand_in_agents()
+
     @override
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         real = super().run_agent(terminal, progress)
@@ -66,7 +71,6 @@ class StandInHost(HostComposition):
             real,
             prepare=replace(
                 real.prepare,
-                agents=stand_in_agents(),
                 images=AnyImage(),
                 package_hosts=FakePackageHosts(),
                 backend=backend,
