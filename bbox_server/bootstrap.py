@@ -207,6 +207,7 @@ class Composition:
         from bbox_server.infra.egress.process_relay import ProcessRelay
         from bbox_server.infra.git.identity import UserGitIdentity
         from bbox_server.infra.ssh.connector import AsyncsshConnector
+        from bbox_server.infra.ssh.known_hosts import UserKnownHosts
 
         proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
         clock = SystemClock()
@@ -226,6 +227,7 @@ class Composition:
                 proxy=proxy,
                 progress=progress,
                 trusted_certificates=trusted_certificates(self.environ),
+                known_hosts=UserKnownHosts(files=known_hosts_files(self.environ)),
             ),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),
@@ -468,6 +470,13 @@ def record_terminal(directories: SessionDirectories) -> TerminalRecorder:
     from bbox_server.infra.sessions.ring import TerminalRing
 
     return TerminalRing(Path(directories.state, TERMINAL_RING))
+
+
+def known_hosts_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the user's SSH keeps host keys (ssh_config(5), UserKnownHostsFile and its global)."""
+    home = environ.get("HOME", "")
+    own = (Path(home, ".ssh/known_hosts"),) if home else ()
+    return (*own, Path("/etc/ssh/ssh_known_hosts"))
 
 
 def trusted_certificates(environ: Mapping[str, str]) -> bytes:

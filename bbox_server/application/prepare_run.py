@@ -29,6 +29,7 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
+from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
@@ -44,6 +45,13 @@ from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
 from bbox_server.domain.snapshot import Snapshot, Snapshots
+from bbox_server.domain.ssh_agent import (
+    NO_KNOWN_HOSTS,
+    KnownHosts,
+    LentAgent,
+    lend,
+    ssh_hosts,
+)
 from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
 from bbox_server.domain.workspace import below
 
@@ -79,6 +87,7 @@ class PrepareRun:
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
+    known_hosts: KnownHosts = NO_KNOWN_HOSTS
 
     def name(self, request: RunRequest) -> str:
         """What to call the run. Raises: agent.unknown, agent.invalid-name."""
@@ -100,6 +109,7 @@ class PrepareRun:
         served = _served(agent, request.environ)
         found = await self._gather(request, agent)
         git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
+        lent = await self._lent_agent(request, found.identity)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
@@ -113,6 +123,7 @@ class PrepareRun:
                 home=GUEST_HOME,
                 session=session,
                 has_git_token=bool(git),
+                has_ssh_agent=lent is not None,
             ),
             has_certificates=bool(self.trusted_certificates),
         )
@@ -133,14 +144,16 @@ class PrepareRun:
                     path=PurePosixPath(".gitconfig"),
                     content=_gitconfig(found.identity, git, placeholder).encode(),
                 ),
+                *_known_hosts_files(lent),
                 *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
             ),
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(request, agent, (*served, *git), found.package_rules),
+            policy=_policy(request, agent, (*served, *git), found.package_rules, lent),
             credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            ssh_agent=lent,
         )
         self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
@@ -168,6 +181,15 @@ class PrepareRun:
                 f"The agent may read and write {names} with your GitHub token, "
                 "which stays on this host"
             )
+        if launch.ssh_agent is not None:
+            names = ", ".join(dict.fromkeys(one.host.pattern for one in launch.ssh_agent.hosts))
+            self.progress.noted(f"The agent may log in to {names} with your SSH agent")
+
+    async def _lent_agent(self, request: RunRequest, identity: GitIdentity) -> LentAgent | None:
+        if not request.git.ssh_agent:
+            return None
+        hosts = ssh_hosts(identity.remotes)
+        return lend(hosts, await self.known_hosts.find(hosts), request.environ)
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -291,12 +313,21 @@ def _policy(
     agent: Agent | None,
     served: tuple[ServedRoute, ...],
     packages: EgressPolicy,
+    lent: LentAgent | None,
 ) -> EgressPolicy:
     profile = request.egress_profile or EgressProfile.STANDARD
     own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
     hosts = {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
     if profile is EgressProfile.LOCKED and not own:
         hosts[profile] = request.allow_hosts
-    return with_rules(
-        resolve_policy(profile, hosts, has_services=bool(served)), request.allow_hosts
-    )
+    remotes = {one.host for one in lent.hosts} if lent else set()
+    login = tuple(parse_host_rule(f"{one.name}:{one.port}") for one in sorted(remotes, key=repr))
+    policy = resolve_policy(profile, hosts, has_services=bool(served) or lent is not None)
+    return with_rules(policy, (*login, *request.allow_hosts))
+
+
+def _known_hosts_files(lent: LentAgent | None) -> tuple[GuestFile, ...]:
+    if lent is None:
+        return ()
+    path = PurePosixPath(".ssh/known_hosts")
+    return (GuestFile(path=path, content=lent.known_hosts.encode()),)

@@ -9,11 +9,13 @@ from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
 from bbox_server.domain.snapshot import Snapshot
+from bbox_server.domain.ssh_agent import LentAgent
 from bbox_server.domain.vm import VmResources
 from bbox_server.domain.workspace import HostPath
 
 GUEST_HOME: Final = "/home/sandbox"
 GUEST_WORKSPACE: Final = HostPath("/workspace")
+GUEST_AGENT_SOCKET: Final = f"{GUEST_HOME}/.ssh/bbox-agent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,7 @@ class Launch:
         argv: The agent's whole command.
         env: Its environment, over the image's.
         credentials: The provider's proxy; None where the agent needs none.
+        ssh_agent: The user's, lent for the workspace's remotes.
     """
 
     argv: tuple[str, ...]
@@ -49,3 +52,4 @@ class Launch:
     policy: EgressPolicy
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
+    ssh_agent: LentAgent | None = None

@@ -24,9 +24,11 @@ class GitAccess:
 
     Attributes:
         token: The GitHub token, for the workspace's remotes.
+        ssh_agent: The SSH agent, for the hosts of the workspace's remotes.
     """
 
     token: bool = False
+    ssh_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

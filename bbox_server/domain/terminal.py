@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's shell and terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
 from bbox_server.domain.session import ExitStatus
+from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
 
 
@@ -76,6 +77,15 @@ class GuestShell(Protocol):
 
     async def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Write a file as the shell's user, with its directories. Raises: guest.command-failed."""
+        ...
+
+    def lend_agent(
+        self, path: str, lent: LentAgent, report: Callable[[AgentUse], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Serve an SSH agent at a path in the guest, for as long as the context lasts.
+
+        Raises: guest.command-failed where there can be no socket.
+        """
         ...
 
 

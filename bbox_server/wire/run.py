@@ -65,6 +65,7 @@ class RunOptions(Message):
     env_forward: tuple[str, ...] = ()
     program: str | None = None
     git_token: bool = False
+    git_ssh_agent: bool = False
 
 
 class RunParams(Message):

@@ -173,6 +173,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             allow_hosts=allow_hosts,
             excludes=_words(values.exclude),
             git_token=bool(values.git_token),
+            git_ssh_agent=bool(values.git_ssh_agent),
         ),
         terminal=size_message(terminal.size()),
     )

@@ -40,7 +40,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
-        git=GitAccess(token=options.git_token),
+        git=GitAccess(token=options.git_token, ssh_agent=options.git_ssh_agent),
     )
 
 

@@ -379,6 +379,7 @@ export interface RunOptions {
   readonly envForward?: readonly string[];
   readonly program?: string;
   readonly gitToken?: boolean;
+  readonly gitSshAgent?: boolean;
 }
 
 /**
