@@ -60,6 +60,7 @@ class OutcomeMessage(Message):
     exit: ExitMessage
     changes: int
     withheld: int
+    commits: int = 0
 
 
 class CheckMessage(Message):

@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bbox_server.domain.bytesize import parse_mib
+from bbox_server.domain.commit import pending
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
@@ -17,6 +18,7 @@ from bbox_server.domain.review import Review
 from bbox_server.domain.session import ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
+from bbox_server.entrypoints.cli.commit_view import commits_waiting
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
@@ -137,6 +139,7 @@ async def _outcome(ended: SessionMessage, review: RemoteReview) -> OutcomeMessag
         exit=ended.exit or ExitMessage(),
         changes=len(items.flushable),
         withheld=len(items.withheld),
+        commits=sum(branch.commit_count for branch in pending(items.branches)),
     )
 
 
@@ -235,7 +238,8 @@ async def _end(
     if choice == "review" and console.interactive:
         return await review_interactively(review, services.desk, console)
     console.note(
-        f"{len(listed.flushable)} changes wait for review ({len(listed.withheld)} withheld). "
+        f"{len(listed.flushable)} changes wait for review ({len(listed.withheld)} withheld)"
+        f"{commits_waiting(listed.branches)}. "
         f"Go on with: bbox review {ended.id}"
     )
     return 0

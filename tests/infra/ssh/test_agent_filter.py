@@ -137,6 +137,7 @@ async def test_only_logins_are_signed(ground: Ground) -> None:
         asyncssh.connect_agent(socket) as agent,
     ):
         (key,) = await agent.get_keys()
+        assert isinstance(key, asyncssh.SSHAgentKeyPair)
         with pytest.raises(ValueError, match="sign"):
             await key.sign_async(b"an artefact, a commit, another protocol's challenge")
     assert ground.uses[0].refused
