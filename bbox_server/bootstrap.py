@@ -17,17 +17,28 @@ from typing import Final
 
 from typing_extensions import override
 
+from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
+from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.open_review import OpenReview, ReviewParts
+from bbox_server.application.plan_run import PlanRun
+from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.credential import CredentialProxy
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
-from bbox_server.domain.progress import ProgressObserver
+from bbox_server.domain.login import HostLogins, LoginStore
+from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
     SessionEvent,
@@ -39,7 +50,7 @@ from bbox_server.domain.snapshot import Overlay, Snapshots
 from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
 from bbox_server.domain.vm import VmBackend
 from bbox_server.domain.workspace import HostPath, below
-from bbox_server.entrypoints.cli.services import RunLog, Services
+from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.entrypoints.session_host.services import HostServices
 from bbox_server.infra.clock.system import GivenIds, RandomIds, SystemClock
@@ -50,6 +61,7 @@ from bbox_server.infra.host.directories import (
 )
 from bbox_server.infra.process.sandbox_user import SandboxUser, resolve_sandbox_user
 from bbox_server.infra.sessions.event_log import EventLog
+from bbox_server.infra.sessions.stale import DiskStaleFiles
 from bbox_server.infra.sessions.store import DiskSessionStore
 
 PACKAGE: Final = "bbox-server"
@@ -113,6 +125,7 @@ class Composition:
 
     def services(self) -> Services:
         """What the command line gets."""
+        from bbox_server.infra.config.template import TemplateWriter
         from bbox_server.infra.host.desk import UserDesk
         from bbox_server.infra.sessions.logs import DiskSessionLogs
 
@@ -122,11 +135,20 @@ class Composition:
             sessions=self.sessions,
             find=FindSession(sessions=self.sessions),
             agents=lambda: self.agents,
+            logins=lambda: self.logins,
             gateway=self.gateway,
-            run_log=self.run_log,
             diagnose=self.diagnose,
+            explain=self.explain,
+            plan=lambda progress: PlanRun(
+                configure=self.configure_run,
+                prepare=self.prepare_run(progress, self.snapshots),
+                progress=progress,
+            ),
             logs=DiskSessionLogs(state=self.directories.state),
+            trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
+            configs=lambda: self.configs,
+            config_writer=TemplateWriter,
         )
 
     @cached_property
@@ -151,11 +173,37 @@ class Composition:
         )
 
     @cached_property
+    def logins(self) -> LoginStore:
+        """Agents' saved logins."""
+        from bbox_server.infra.credential.logins import DiskLoginStore
+
+        return DiskLoginStore(config=self.directories.config)
+
+    @property
+    def host_logins(self) -> HostLogins:
+        """What the user is logged in to on this machine."""
+        from bbox_server.infra.credential.logins import HomeLogins
+
+        return HomeLogins(home=Path(self.environ.get("HOME") or "/"))
+
+    @cached_property
     def agents(self) -> AgentRegistry:
         """The agents there are."""
         from bbox_server.infra.agents.registry import BuiltinAgents
 
         return BuiltinAgents()
+
+    @cached_property
+    def configs(self) -> ResolveConfig:
+        """What is configured, for any workspace."""
+        from bbox_server.infra.config.files import DiskConfigFiles
+        from bbox_server.infra.config.trust import DiskTrust
+
+        return ResolveConfig(
+            files=DiskConfigFiles(directory=self.directories.config),
+            trust=DiskTrust(root=self.directories.state / "trust"),
+            built_in=self.agents,
+        )
 
     @cached_property
     def images(self) -> ImageStore:
@@ -170,6 +218,10 @@ class Composition:
     @cached_property
     def snapshots(self) -> Snapshots:
         """Baselines of workspaces."""
+        return self.make_snapshots(lambda _: None)
+
+    def make_snapshots(self, advanced: Callable[[str], None]) -> Snapshots:
+        """The same, telling how far a long snapshot is."""
         from bbox_server.infra.excludes.disk import DiskExcludes
         from bbox_server.infra.git.repositories import GitCommand
         from bbox_server.infra.workspace.snapshots import DiskSnapshots, SnapshotPlace
@@ -183,6 +235,7 @@ class Composition:
             ),
             excludes=DiskExcludes(),
             git=GitCommand(),
+            progress=advanced,
         )
 
     @cached_property
@@ -198,56 +251,105 @@ class Composition:
             QemuSettings(user=self.user, cache_directory=cache),
         )
 
-    def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
-        """The run, for one terminal."""
-        from bbox_server.application.prepare_run import PrepareRun
-        from bbox_server.application.run_sandbox import RunSandbox
+    @cached_property
+    def credential_proxy(self) -> CredentialProxy:
+        """Where providers' keys are used."""
         from bbox_server.infra.credential.proxy import ProcessCredentialProxy
+
+        return ProcessCredentialProxy(user=self.user, environment=self.environ)
+
+    @property
+    def configure_run(self) -> ConfigureRun:
+        """What puts the config under a request."""
+        return ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1)
+
+    def prepare_run(self, progress: ProgressObserver, snapshots: Snapshots) -> PrepareRun:
+        """What decides on a run before it starts."""
         from bbox_server.infra.egress.package_hosts import ClientPackageHosts
-        from bbox_server.infra.egress.process_relay import ProcessRelay
         from bbox_server.infra.git.identity import UserGitIdentity
-        from bbox_server.infra.ssh.connector import AsyncsshConnector
+        from bbox_server.infra.settings.disk import DiskSettings
         from bbox_server.infra.ssh.known_hosts import UserKnownHosts
 
-        proxy = ProcessCredentialProxy(user=self.user, environment=self.environ)
+        return PrepareRun(
+            images=self.images,
+            snapshots=snapshots,
+            identities=UserGitIdentity(environ=self.environ),
+            settings=CarrySettings(source=DiskSettings(), progress=progress),
+            package_hosts=ClientPackageHosts(environment=self.environ),
+            backend=self.backend,
+            proxy=self.credential_proxy,
+            progress=progress,
+            trusted_certificates=trusted_certificates(self.environ),
+            logins=self.carry_login(progress),
+            known_hosts=UserKnownHosts(files=known_hosts_files(self.environ)),
+        )
+
+    def carry_login(self, progress: ProgressObserver) -> CarryLogin:
+        """An agent's own login, into the guest and back."""
+        return CarryLogin(
+            store=self.logins, host=self.host_logins, clock=SystemClock(), progress=progress
+        )
+
+    def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
+        """The run, for one terminal."""
+        from bbox_server.application.run_sandbox import RunSandbox
+        from bbox_server.infra.egress.process_relay import ProcessRelay
+        from bbox_server.infra.ssh.connector import AsyncsshConnector
+
         clock = SystemClock()
+        # What takes a generation keeps it until the session holds it: one adapter for both.
+        snapshots = self.make_snapshots(
+            lambda message: progress.advanced(Phase.SNAPSHOT, f"Snapshot: {message}")
+        )
         return RunAgent(
             sessions=self.sessions,
             files=SessionFiles(
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
-            snapshots=self.snapshots,
-            prepare=PrepareRun(
-                agents=self.agents,
-                images=self.images,
-                snapshots=self.snapshots,
-                identities=UserGitIdentity(environ=self.environ),
-                package_hosts=ClientPackageHosts(environment=self.environ),
-                backend=self.backend,
-                proxy=proxy,
-                progress=progress,
-                trusted_certificates=trusted_certificates(self.environ),
-                known_hosts=UserKnownHosts(files=known_hosts_files(self.environ)),
-            ),
+            snapshots=snapshots,
+            configure=self.configure_run,
+            prepare=self.prepare_run(progress, snapshots),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),
-                proxy=proxy,
+                proxy=self.credential_proxy,
                 backend=self.backend,
                 shells=AsyncsshConnector(),
                 clock=clock,
                 progress=progress,
                 terminal=terminal,
+                logins=self.carry_login(progress),
             ),
             terminal=terminal,
             progress=progress,
             clock=clock,
             ids=self.ids,
+            trace=self.trace,
+            direct=self._open_directly(progress),
             prune=PruneSessions(
                 sessions=self.sessions,
-                snapshots=self.snapshots,
+                snapshots=snapshots,
+                stale=DiskStaleFiles(
+                    state=self.directories.state, runtime=self.directories.runtime
+                ),
                 clock=clock,
                 keep_days=None if self._keeps_data else KEEP_DAYS,
             ),
+        )
+
+    def _open_directly(self, progress: ProgressObserver) -> OpenDirectly:
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.direct import DiskAcknowledgements, DiskDirectWorkspaces
+
+        places = self.directories
+        return OpenDirectly(
+            acknowledgements=DiskAcknowledgements(state=places.state),
+            workspaces=DiskDirectWorkspaces(
+                user=self.user,
+                git=GitCommand(),
+                upper=UPPER,
+                private=(places.config, places.state, places.cache, places.runtime),
+            ),
+            progress=progress,
         )
 
     @property
@@ -255,15 +357,26 @@ class Composition:
         """Where new sessions get their names."""
         return RandomIds()
 
-    def run_log(self) -> RunLog:
-        """Timings and the trace of one run."""
-        from bbox_server.infra.tracing.spans import SpanRecorder
+    @property
+    def trace(self) -> ExportTrace:
+        """Sessions' traces."""
+        from bbox_server.infra.sessions.logs import DiskSessionLogs
+        from bbox_server.infra.tracing.spans import OtlpFiles
 
-        return SpanRecorder(clock=SystemClock(), state=self.directories.state)
+        state = self.directories.state
+        return ExportTrace(
+            events=DiskSessionLogs(state=state).events,
+            files=OtlpFiles(state=state, version=version(PACKAGE)),
+        )
 
     def open_review(self) -> OpenReview:
         """Sessions' reviews."""
-        return OpenReview(sessions=self.sessions, snapshots=self.snapshots, parts=self.review_parts)
+        return OpenReview(
+            sessions=self.sessions,
+            snapshots=self.snapshots,
+            parts=self.review_parts,
+            clock=SystemClock(),
+        )
 
     def review_parts(self, record: SessionRecord, directories: SessionDirectories) -> ReviewParts:
         """The use cases of one session's review."""
@@ -277,7 +390,8 @@ class Composition:
         from bbox_server.infra.workspace.present import DiskWorkspace
 
         assert record.generation is not None  # noqa: S101 (OpenReview has checked it)
-        differ = GitDiffer(scratch=directories.runtime)
+        # Not in the runtime directory: that goes with the run, which may end meanwhile.
+        differ = GitDiffer(scratch=directories.state)
         reviews = ReviewFile(directory=directories.state)
         flusher = DiskFlusher(
             workspace=record.workspace,
@@ -301,6 +415,7 @@ class Composition:
             undo=UndoFlush(flusher=flusher, reviews=reviews, commits=commits),
             recover=RecoverFlush(flusher=flusher),
             observer=self.observe(directories, record.id),
+            retrace=lambda: self.trace.again(record),
         )
 
     def agent_commits(self, record: SessionRecord, directories: SessionDirectories) -> AgentCommits:
@@ -336,6 +451,17 @@ class Composition:
             excludes=DiskExcludes(),
             git=GitCommand(),
             classify=lambda path: classify(path, is_secret=is_secret),
+        )
+
+    def explain(self) -> ExplainPath:
+        """Which rule hides a path."""
+        from bbox_server.infra.excludes.disk import DiskExcludes
+        from bbox_server.infra.git.repositories import GitCommand
+        from bbox_server.infra.workspace.paths import DiskPaths
+
+        return ExplainPath(
+            excludes=DiskExcludes(),
+            paths=lambda workspace: DiskPaths(workspace=workspace, git=GitCommand()),
         )
 
     def diagnose(self) -> Diagnose:

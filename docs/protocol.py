@@ -2,9 +2,10 @@
 """docs/protocol.md, from the wire's table of methods."""
 
 import json
-from collections.abc import Mapping
 
+from bbox_server.wire import command as commands
 from bbox_server.wire import example
+from bbox_server.wire.command import COMMANDS
 from bbox_server.wire.lifecycle import PROTOCOL_VERSION
 from bbox_server.wire.method import METHODS, NOTIFICATIONS
 from bbox_server.wire.model import Message
@@ -29,6 +30,14 @@ every bad field.
 ## Methods
 """
 
+COMMANDS_HEAD = f"""\
+## Commands
+
+{" ".join((commands.__doc__ or "").split())}
+Undecided hunks are diagnostics of the workspace's files; code actions accept and reject them. A
+failure's message has its cause and what to do about it, as well as the data of above.
+"""
+
 
 def protocol_page() -> str:
     """The page."""
@@ -48,6 +57,15 @@ def protocol_page() -> str:
             f"`{notification.params.__name__}`: {_about(notification.params)}\n",
             _block("params", notification.sent),
         ]
+    parts.append(COMMANDS_HEAD)
+    for command in COMMANDS:
+        parts += [
+            f"### `{command.name}`\n",
+            f"`{command.params.__name__}`: {_about(command.params)}\n",
+            _block("arguments", [command.sent]),
+            f"`{command.result.__name__}`: {_about(command.result)}\n",
+            _block("result", command.answered),
+        ]
     return "\n".join(parts)
 
 
@@ -55,5 +73,5 @@ def _about(kind: type[Message]) -> str:
     return " ".join((kind.__doc__ or "").split())
 
 
-def _block(name: str, value: Mapping[str, object]) -> str:
+def _block(name: str, value: object) -> str:
     return f"```json\n{json.dumps({name: value}, indent=2)}\n```\n"

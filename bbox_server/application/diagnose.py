@@ -3,12 +3,15 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Final
 
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.doctor import Check, CheckStatus, HostInspector
 from bbox_server.domain.error import BboxError, first_error
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.vm import Accelerator, VmBackend
+
+NO_KVM: Final = "Use a machine with KVM (and nested virtualisation in a VM)."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +46,7 @@ class Diagnose:
             name="accelerator",
             status=CheckStatus.WARNING if emulated else CheckStatus.OK,
             detail=verdict.warning or f"{verdict.accelerator.value}: a probe guest booted",
-            remediation="Use a machine with KVM (and nested virtualisation in a VM)."
-            if emulated
-            else "",
+            remediation=(verdict.remedy or NO_KVM) if emulated else "",
         )
 
     async def _images(self) -> list[Check]:

@@ -9,27 +9,34 @@ from bbox_server.domain.credential import ROUTES
 from bbox_server.domain.environment import (
     GIT_IDENTITY_NAMES,
     GIT_TOKEN_NAMES,
+    ForwardedVariables,
     RunFacts,
     assembled,
-    forwarded,
+    carry,
+    matches,
     merged_patterns,
+    missing_names,
     universal,
 )
+from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.launch import GUEST_AGENT_SOCKET
+from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.ssh_agent import SOCKET_VARIABLE
 
 # What a terminal program needs to draw rightly (compat VM-12).
 TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
 
+KEY_STAYS: Final = "the provider's key, and where it is used, stay on this host"
 # Keys stay on the host, and so does where they are used; tokens need more than a pattern (P-23).
-NEVER_FORWARDED: Final = frozenset(
-    {
-        *GIT_TOKEN_NAMES,
-        *(name for route in ROUTES.values() for name in route.credential.environment_names),
-        *(route.upstream_variable for route in ROUTES.values()),
-    }
-)
+NEVER_FORWARDED: Final[Mapping[str, str]] = {
+    **dict.fromkeys(GIT_TOKEN_NAMES, "no pattern forwards a token of GitHub"),
+    **{
+        name: KEY_STAYS
+        for route in ROUTES.values()
+        for name in (*route.credential.environment_names, route.upstream_variable)
+    },
+}
 
 GUEST_CERTIFICATES: Final = "/run/bbox/ca-certificates.crt"
 # OpenSSL, Node, pip, requests, curl and git each read a variable of their own.
@@ -46,8 +53,32 @@ CERTIFICATE_VARIABLES: Final = dict.fromkeys(
 )
 
 
+def check_required(request: RunRequest, agent: Agent | None) -> None:
+    """See that everything the agent needs is set (compat AGT-13). Raises: environment.missing."""
+    required = merged_patterns(agent.env_required if agent else (), request.env_required)
+    missing = missing_names(required, request.environ)
+    if missing:
+        name = agent.name if agent else "The run"
+        raise BboxError(
+            ErrorCode.ENVIRONMENT_MISSING,
+            cause=f"{name} needs {', '.join(missing)}.",
+            remediation=f"Set it first: `export {missing[0]}=…`; an empty value will do.",
+        )
+
+
+def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVariables:
+    """What is carried of the host's environment."""
+    patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
+    never = {
+        name: why
+        for name, why in NEVER_FORWARDED.items()
+        if why != KEY_STAYS or agent is None or name not in agent.own_keys
+    }
+    return carry((*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, never)
+
+
 def guest_environment(
-    request: RunRequest,
+    forwarded: ForwardedVariables,
     agent: Agent | None,
     shares: Mapping[str, str],
     authoritative: Mapping[str, str],
@@ -55,22 +86,37 @@ def guest_environment(
     """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05).
 
     Args:
-        request: Has the host's environment.
-        agent: Has patterns and defaults.
+        forwarded: What is carried of the host's.
+        agent: Has defaults.
         shares: What stands where the user's environment says nothing: caps, and who commits.
         authoritative: What nothing overrides.
     """
-    patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
-    carried = forwarded(
-        (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES),
-        (f"{name}={value}" for name, value in request.environ.items()),
-    )
     return assembled(
         defaults=agent.env if agent else {},
         shares=shares,
-        forwarded_variables={n: v for n, v in carried.items() if n not in NEVER_FORWARDED},
+        forwarded_variables=forwarded.values,
         authoritative=authoritative,
     )
+
+
+def tell_forwarded(
+    request: RunRequest, forwarded: ForwardedVariables, progress: ProgressObserver
+) -> None:
+    """Say which variables go into the guest, the secret ones aloud, and which don't."""
+    secrets = forwarded.secrets
+    if secrets:
+        progress.warned(f"The agent can read these secrets of yours: {', '.join(secrets)}")
+    named = [name for name in forwarded.names if name not in {*secrets, *TERMINAL_NAMES}]
+    if named:
+        progress.noted(f"Environment: {', '.join(named)}")
+    for name, reason in forwarded.held_back.items():
+        # An agent's own pattern may match a key that the proxy serves: as it should be.
+        is_asked = any(matches(pattern, name) for pattern in request.env_forward)
+        if reason != KEY_STAYS or is_asked:
+            progress.warned(f"{name} is not carried: {reason}")
+    exact = [pattern for pattern in request.env_forward if not pattern.endswith("*")]
+    for name in missing_names(exact, request.environ):
+        progress.warned(f"{name} is not carried: it is not set")
 
 
 def own_variables(

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from bbox_server.application.flush_changes import FlushChanges
 from bbox_server.application.review_changes import ReviewChanges
 from bbox_server.application.session_journal import SessionJournal
+from bbox_server.application.told_phase import tell_past, told_phase
 from bbox_server.application.undo_flush import RecoverFlush, UndoFlush
+from bbox_server.domain.clock import Clock
 from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.progress import Phase
 from bbox_server.domain.session import (
     EventKind,
     SessionDirectories,
@@ -28,13 +31,18 @@ from bbox_server.domain.snapshot import Snapshots
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewParts:
-    """The use cases of one session's review, made from its directories."""
+    """The use cases of one session's review, made from its directories.
+
+    Attributes:
+        retrace: Brings the session's trace up to date, where it has one.
+    """
 
     changes: ReviewChanges
     flush: FlushChanges
     undo: UndoFlush
     recover: RecoverFlush
     observer: SessionObserver
+    retrace: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +66,13 @@ class SessionReview:
         """Apply the plan that was shown. Raises: as FlushChanges."""
         self.journal.enter(SessionState.FLUSHING)
         try:
-            report = await self.parts.flush(shown)
+            with told_phase(self.parts.observer, Phase.FLUSH, "Applying the accepted changes"):
+                report = await self.parts.flush(shown)
         finally:
             self.journal.enter(SessionState.REVIEWING)
         self._announce(report)
         await self.settle()
+        self.parts.retrace()
         return report
 
     async def undo(self, flush: FlushId | None = None) -> FlushReport:
@@ -101,6 +111,7 @@ class OpenReview:
     sessions: SessionStore
     snapshots: Snapshots
     parts: Callable[[SessionRecord, SessionDirectories], ReviewParts]
+    clock: Clock
 
     @asynccontextmanager
     async def __call__(self, session: SessionId) -> AsyncIterator[SessionReview]:
@@ -116,12 +127,24 @@ class OpenReview:
             await parts.recover()
             if record.state is not SessionState.DONE:
                 journal.enter(SessionState.REVIEWING)
-            yield SessionReview(changes=parts.changes, parts=parts, journal=journal)
+            async with self._timed(parts):
+                yield SessionReview(changes=parts.changes, parts=parts, journal=journal)
 
     async def discard(self, session: SessionId) -> None:
         """Throw the session away, with all that the agent did. Raises: as SessionStore.remove."""
         self.sessions.remove(session)
         await self.snapshots.release(session)
+
+    @asynccontextmanager
+    async def _timed(self, parts: ReviewParts) -> AsyncIterator[None]:
+        """Tell how long a review took, where anything was decided in it."""
+        began, before = self.clock.now(), await parts.changes.reviews.load()
+        try:
+            yield
+        finally:
+            if await parts.changes.reviews.load() != before:
+                tell_past(parts.observer, Phase.REVIEW, "Reviewed", began)
+            parts.retrace()
 
     def _record(self, session: SessionId) -> SessionRecord:
         for record in self.sessions.list():

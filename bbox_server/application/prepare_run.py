@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
-from bbox_server.application.guest_environment import guest_environment, own_variables
+from bbox_server.application.carry_login import CarryLogin, login_files
+from bbox_server.application.carry_settings import CarrySettings, with_settings
+from bbox_server.application.configure_run import ConfiguredRun
+from bbox_server.application.guest_environment import (
+    check_required,
+    forwarded_variables,
+    guest_environment,
+    own_variables,
+    tell_forwarded,
+)
 from bbox_server.domain.agent import (
     Access,
     Agent,
-    AgentRegistry,
     ProviderAccess,
-    agent_name,
-    derive_name,
 )
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import (
     GATEWAY_PORT,
     ROUTES,
@@ -25,11 +32,12 @@ from bbox_server.domain.credential import (
     ServedRoute,
     find_key,
 )
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
-from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.egress.rule import HostRule, parse_host_rule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
@@ -41,6 +49,7 @@ from bbox_server.domain.identity import (
 )
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
 from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
@@ -68,7 +77,7 @@ class Ingredients:
     """What was found at the same time."""
 
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     verdict: AcceleratorVerdict
     package_rules: EgressPolicy
     identity: GitIdentity
@@ -78,42 +87,47 @@ class Ingredients:
 class PrepareRun:
     """Resolves agent, keys, image, snapshot, network policy, resources and environment."""
 
-    agents: AgentRegistry
     images: ImageStore
     snapshots: Snapshots
     package_hosts: PackageHosts
     identities: GitIdentities
+    settings: CarrySettings
     backend: VmBackend
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
+    logins: CarryLogin
     known_hosts: KnownHosts = NO_KNOWN_HOSTS
 
-    def name(self, request: RunRequest) -> str:
-        """What to call the run. Raises: agent.unknown, agent.invalid-name."""
-        if request.agent is not None:
-            return self.agents.get(request.agent).name
-        return agent_name(derive_name(request.image))
-
     async def __call__(
-        self, request: RunRequest, session: SessionId, directories: SessionDirectories
+        self, run: ConfiguredRun, session: SessionId, directories: SessionDirectories
     ) -> Launch:
         """Decide.
 
         Raises:
-            BboxError: agent.unknown, credential.missing, image.*, snapshot.*, workspace.invalid,
-                egress.invalid-rule, dependency.missing: all before anything was started.
+            BboxError: credential.missing, image.*, snapshot.*, workspace.invalid,
+                egress.invalid-rule, dependency.missing, environment.missing,
+                settings.missing: all before anything was started.
         """
         self.progress.started(Phase.PREPARE, "Preparing")
-        agent = self.agents.get(request.agent) if request.agent is not None else None
-        served = _served(agent, request.environ)
+        request, agent = run.request, run.agent
+        login = self.logins.load(agent, request.login)
+        check_required(request, agent)
+        served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
-        git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
+        git = self._git_routes(request, found.identity)
         lent = await self._lent_agent(request, found.identity)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
+        forwarded = forwarded_variables(request, agent)
+        files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
+        settings = await self.settings(request, agent, files)
+        shares = {
+            **(agent.memory.environment(resources.memory_mib) if agent else {}),
+            **author_environment(found.identity),
+        }
         own = own_variables(
             agent,
             access,
@@ -129,15 +143,7 @@ class PrepareRun:
         )
         launch = Launch(
             argv=command,
-            env=guest_environment(
-                request,
-                agent,
-                {
-                    **(agent.memory.environment(resources.memory_mib) if agent else {}),
-                    **author_environment(found.identity),
-                },
-                own,
-            ),
+            env=guest_environment(forwarded, agent, shares, own),
             directory=_directory(agent, found.root),
             files=(
                 GuestFile(
@@ -145,16 +151,27 @@ class PrepareRun:
                     content=_gitconfig(found.identity, git, placeholder).encode(),
                 ),
                 *_known_hosts_files(lent),
-                *(agent.guest_files(access, GUEST_WORKSPACE) if agent else ()),
+                *login_files(login),
+                # Last: where both write a file, ours counts.
+                *with_settings(files, settings),
             ),
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(request, agent, (*served, *git), found.package_rules, lent),
+            policy=_policy(run, (*served, *git), found.package_rules, lent),
             credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
             ssh_agent=lent,
+            login=login,
+            carried=Carried(
+                variables=forwarded.names,
+                secrets=forwarded.secrets,
+                held_back=forwarded.held_back,
+                settings=settings,
+                identity=found.identity,
+            ),
         )
+        tell_forwarded(request, forwarded, self.progress)
         self._tell(launch, agent, served, git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
@@ -175,6 +192,8 @@ class PrepareRun:
         providers = ", ".join(one.route.provider for one in served)
         keys = f"; the key for {providers} stays on this host" if served else ""
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
+        if not launch.policy.is_permissive and not launch.policy.rules:
+            self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
         if git:
             names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
             self.progress.noted(
@@ -184,12 +203,32 @@ class PrepareRun:
         if launch.ssh_agent is not None:
             names = ", ".join(dict.fromkeys(one.host.pattern for one in launch.ssh_agent.hosts))
             self.progress.noted(f"The agent may log in to {names} with your SSH agent")
+        if launch.login is not None and launch.login.files:
+            names = ", ".join(str(file.path) for file in launch.login.files)
+            self.progress.noted(f"Saved login carried into the guest: {names}")
 
     async def _lent_agent(self, request: RunRequest, identity: GitIdentity) -> LentAgent | None:
         if not request.git.ssh_agent:
             return None
         hosts = ssh_hosts(identity.remotes)
-        return lend(hosts, await self.known_hosts.find(hosts), request.environ)
+        try:
+            return lend(hosts, await self.known_hosts.find(hosts), request.environ)
+        except BboxError as error:
+            if request.git.is_ssh_agent_asked:
+                raise
+            self.progress.noted(f"No SSH agent for the guest: {error.cause}")
+            return None
+
+    def _git_routes(self, request: RunRequest, identity: GitIdentity) -> tuple[ServedRoute, ...]:
+        if not request.git.token:
+            return ()
+        try:
+            return git_routes(identity.remotes, request.environ)
+        except BboxError as error:
+            if request.git.is_token_asked:
+                raise
+            self.progress.noted(f"No GitHub token for the guest: {error.cause}")
+            return ()
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -219,18 +258,28 @@ class PrepareRun:
         self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
         return root
 
-    async def _snapshot(self, request: RunRequest) -> Snapshot:
+    async def _snapshot(self, request: RunRequest) -> Snapshot | None:
+        if request.mode is WorkspaceMode.DIRECT:
+            return None
         self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
         snapshot = await self.snapshots.take(request.workspace, request.excludes)
         report = snapshot.report
-        hidden = f", {report.excluded + report.secret} hidden" if report.excluded else ""
+        count = report.excluded + report.secret
+        hidden = f", {count} hidden" if count else ""
         self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
         for skipped in report.skipped:
             self.progress.warned(f"Not in the snapshot: {skipped}")
         return snapshot
 
 
-def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRoute, ...]:
+def _has_login(login: CarriedLogin | None, request: RunRequest) -> bool:
+    """Whether the agent can do without a key: it is logged in, or will be."""
+    return request.login.inside or bool(login and login.files)
+
+
+def _served(
+    agent: Agent | None, environ: Mapping[str, str], *, has_login: bool
+) -> tuple[ServedRoute, ...]:
     """The agent's providers whose keys are here; one at least, or it could do nothing."""
     if agent is None:
         return ()
@@ -244,7 +293,7 @@ def _served(agent: Agent | None, environ: Mapping[str, str]) -> tuple[ServedRout
             if error.code is not ErrorCode.CREDENTIAL_MISSING:
                 raise
             missing.append(error)
-    if missing and not found:
+    if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
 
@@ -280,7 +329,9 @@ def _proxy_spec(
 def _resources(
     request: ResourceRequest, agent: Agent | None, accelerator: Accelerator
 ) -> VmResources:
-    cpus = EMULATED_CPUS if accelerator is Accelerator.TCG else AGENT_CPUS
+    cpus = agent.resources.cpus if agent else AGENT_CPUS
+    if accelerator is Accelerator.TCG:
+        cpus = EMULATED_CPUS
     memory_mib = agent.resources.memory_mib if agent else IMAGE_MEMORY_MIB
     return VmResources(
         cpus=request.cpus or cpus,
@@ -309,21 +360,28 @@ def _directory(agent: Agent | None, root: RootFilesystem) -> str:
 
 
 def _policy(
-    request: RunRequest,
-    agent: Agent | None,
+    run: ConfiguredRun,
     served: tuple[ServedRoute, ...],
     packages: EgressPolicy,
     lent: LentAgent | None,
 ) -> EgressPolicy:
-    profile = request.egress_profile or EgressProfile.STANDARD
-    own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
-    hosts = {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
-    if profile is EgressProfile.LOCKED and not own:
-        hosts[profile] = request.allow_hosts
+    profile = run.request.egress_profile or EgressProfile.STANDARD
     remotes = {one.host for one in lent.hosts} if lent else set()
-    login = tuple(parse_host_rule(f"{one.name}:{one.port}") for one in sorted(remotes, key=repr))
-    policy = resolve_policy(profile, hosts, has_services=bool(served) or lent is not None)
-    return with_rules(policy, (*login, *request.allow_hosts))
+    logins = (parse_host_rule(f"{one.name}:{one.port}") for one in sorted(remotes, key=repr))
+    extra = (*logins, *run.request.allow_hosts)
+    # What a config tightens to nothing is nothing, and no reason not to run (P-26).
+    may_be_empty = bool(served) or bool(extra) or not run.profile_is_asked
+    hosts = _hosts(run.agent, served, packages)
+    return with_rules(resolve_policy(profile, hosts, has_services=may_be_empty), extra)
+
+
+def _hosts(
+    agent: Agent | None, served: tuple[ServedRoute, ...], packages: EgressPolicy
+) -> Mapping[EgressProfile, tuple[HostRule, ...]]:
+    if agent is not None and agent.egress_hosts:
+        return agent.egress_hosts
+    own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
+    return {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
 
 
 def _known_hosts_files(lent: LentAgent | None) -> tuple[GuestFile, ...]:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remove sessions that ended long ago, with their logs and undo records."""
+"""Remove sessions that ended long ago, with their logs and undo records, and leftovers."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.error import BboxError
+from bbox_server.domain.housekeeping import StaleFiles
 from bbox_server.domain.session import ENDED, SessionStore
 from bbox_server.domain.snapshot import Snapshots
 
@@ -23,6 +24,7 @@ class PruneSessions:
 
     sessions: SessionStore
     snapshots: Snapshots
+    stale: StaleFiles
     clock: Clock
     keep_days: int | None = KEEP_DAYS
 
@@ -31,6 +33,7 @@ class PruneSessions:
         if self.keep_days is None:
             return 0
         oldest = self.clock.now() - self.keep_days * DAY_S
+        self.stale.sweep(oldest)
         removed = 0
         for record in self.sessions.list():
             if record.held or record.state not in ENDED or record.created_at > oldest:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy, RunningProxy
@@ -19,7 +20,8 @@ from bbox_server.domain.egress.relay import (
     RelaySpec,
     RunningRelay,
 )
-from bbox_server.domain.error import BboxError
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.escape import escape_text
 from bbox_server.domain.launch import GUEST_AGENT_SOCKET, GUEST_HOME, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
@@ -27,6 +29,7 @@ from bbox_server.domain.ssh_agent import AgentUse
 from bbox_server.domain.terminal import (
     GuestCommand,
     GuestShell,
+    GuestUser,
     ShellConnector,
     UserTerminal,
 )
@@ -46,8 +49,14 @@ STOP_TIMEOUT_S: Final = 20
 # 128 + SIGKILL, as a shell reports it
 KILLED_CODE: Final = 137
 HOSTNAME: Final = "bbox"
+SAID_BYTES: Final = 200
 NETWORK_SOCKET: Final = "net"
 CONSOLE_LOG: Final = "console.log"
+# The guest's own table mounts the overlay; over it comes the share that is its lower layer.
+MOUNT_DIRECTLY: Final = GuestCommand(
+    argv=("/run/bbox/busybox", "mount", "-t", "virtiofs", "-o", "nosuid,nodev", "lo", "/workspace"),
+    directory="/",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +70,7 @@ class RunSandbox:
     clock: Clock
     progress: ProgressObserver
     terminal: UserTerminal
+    logins: CarryLogin
 
     async def __call__(
         self,
@@ -75,6 +85,8 @@ class RunSandbox:
         self.progress.started(Phase.START_VM, "Starting the microVM…")
         async with self._vm(launch, share, directories, journal) as (vm, identity):
             try:
+                if share.is_direct:
+                    await self._mount_directly(vm, identity)
                 status = await self._log_in(vm, identity, launch, journal, attach)
             except asyncio.CancelledError:
                 # What the agent wrote last may be in the guest's memory alone.
@@ -82,7 +94,25 @@ class RunSandbox:
                 raise
             journal.enter(SessionState.STOPPING)
             await self._stop(vm)
+            self.progress.started(Phase.CLEANUP, "Cleaning up…")
+        self.progress.finished(Phase.CLEANUP, "Cleaned up")
         return status
+
+    async def _mount_directly(self, vm: RunningVm, identity: ShellIdentity) -> None:
+        """Put the workspace itself in the place of its overlay. Raises: share.failed."""
+        channel = await vm.open_shell_channel()
+        async with (
+            self.shells.connect(channel, identity, GuestUser.ROOT) as shell,
+            shell.run(MOUNT_DIRECTLY) as process,
+        ):
+            said = await process.read_error()
+            status = await process.wait()
+        if status.code != 0:
+            raise BboxError(
+                ErrorCode.SHARE_FAILED,
+                cause=f"The guest could not mount the workspace: {_said(said)}.",
+                remediation="Use the mode `snapshot`.",
+            )
 
     async def _log_in(
         self,
@@ -92,7 +122,10 @@ class RunSandbox:
         journal: SessionJournal,
         attach: AttachTerminal,
     ) -> ExitStatus:
+        self.progress.started(Phase.SSH_WAIT, "Logging in")
         async with self.shells.connect(await vm.open_shell_channel(), identity) as shell:
+            self.progress.finished(Phase.SSH_WAIT, "Logged in")
+            self.progress.finished(Phase.MICROVM, "The microVM answers")
             await self._write_files(shell, launch)
             self.progress.finished(Phase.START_VM, "MicroVM is up")
             journal.enter(SessionState.RUNNING)
@@ -101,6 +134,7 @@ class RunSandbox:
                 status = _explained(await self._run(shell, launch, attach), vm)
             journal.ended(status)
             self.progress.finished(Phase.TERMINAL, "Agent has ended")
+            await self.logins.save(shell, launch.login, launch.files)
         return status
 
     @asynccontextmanager
@@ -136,6 +170,8 @@ class RunSandbox:
             )
             watch = watching.create_task(self._watch_relay(relay, journal))
             stack.callback(watch.cancel)
+            self.progress.started(Phase.MICROVM, "Running the microVM")
+            self.progress.started(Phase.BOOT, "Booting")
             vm = await stack.enter_async_context(
                 self.backend.start(
                     VmSpec(
@@ -150,6 +186,7 @@ class RunSandbox:
                     )
                 )
             )
+            self.progress.finished(Phase.BOOT, "Booted")
             yield vm, identity
 
     async def _watch_proxy(self, proxy: RunningProxy, journal: SessionJournal) -> None:
@@ -177,9 +214,7 @@ class RunSandbox:
         )
 
     async def _write_files(self, shell: GuestShell, launch: Launch) -> None:
-        for file in launch.files:
-            path = file.path if file.path.is_absolute() else GUEST_HOME / file.path
-            await shell.write_file(str(path), file.content, file.mode)
+        await shell.write_files(launch.files, GUEST_HOME)
 
     async def _run(self, shell: GuestShell, launch: Launch, attach: AttachTerminal) -> ExitStatus:
         command = GuestCommand(
@@ -211,6 +246,10 @@ async def _lent_agent(
 
     async with shell.lend_agent(GUEST_AGENT_SOCKET, launch.ssh_agent, report):
         yield
+
+
+def _said(output: bytes) -> str:
+    return escape_text(output[:SAID_BYTES].decode(errors="replace").strip()) or "no reason"
 
 
 def _explained(status: ExitStatus, vm: RunningVm) -> ExitStatus:

@@ -219,7 +219,8 @@ def _missing(route: ProviderRoute, cause: str) -> BboxError:
         ErrorCode.CREDENTIAL_MISSING,
         cause=f"{cause} The provider is {route.provider}.",
         remediation=f"Run `export {name}=…` in this shell and start again; "
-        "the key stays on this host, the guest gets a placeholder.",
+        "the key stays on this host, the guest gets a placeholder. Or start with --login, to log "
+        "in inside.",
     )
 
 

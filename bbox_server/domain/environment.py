@@ -3,10 +3,12 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.escape import escape_line
+from bbox_server.domain.fields import names_secret
 
 NODE_OPTIONS: Final = "NODE_OPTIONS"
 
@@ -20,6 +22,12 @@ GIT_IDENTITY_NAMES: Final = (
 
 GIT_TOKEN_NAMES: Final = ("GITHUB_TOKEN", "GH_TOKEN")
 """Forwarded only when the user lets them; no pattern brings them in otherwise (P-23)."""
+
+OWN_PREFIX: Final = "BBOX_"
+"""Only bbox sets such variables in a guest: what they say is true (AGT-12)."""
+
+VALUE_LIMIT_BYTES: Final = 128 * 1024
+"""Linux's MAX_ARG_STRLEN: no program can be started with a longer one."""
 
 _SHELL_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -73,6 +81,67 @@ def forwarded(patterns: Sequence[str], entries: Iterable[str]) -> dict[str, str]
         if has_value and any(matches(pattern, name) for pattern in patterns):
             found[name] = value
     return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForwardedVariables:
+    """What is carried of an environment.
+
+    Attributes:
+        held_back: Names that a pattern matches and that stay here all the same, and why.
+    """
+
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
+    held_back: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is carried, sorted."""
+        return tuple(sorted(self.values))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The names of those that hold a credential, as far as a name tells."""
+        return tuple(name for name in self.names if _holds_secret(name))
+
+
+def carry(
+    patterns: Sequence[str], environ: Mapping[str, str], never: Mapping[str, str]
+) -> ForwardedVariables:
+    """The variables that patterns name, without those that can't or mustn't be carried.
+
+    Args:
+        patterns: As the user or an agent gave them.
+        environ: The host's.
+        never: Names that no pattern brings in, and why (P-23).
+    """
+    found = forwarded(patterns, (f"{name}={value}" for name, value in environ.items()))
+    held_back = {}
+    for name, value in sorted(found.items()):
+        reason = never.get(name) or _uncarried(name, value)
+        if reason:
+            held_back[escape_line(name)] = reason
+            del found[name]
+    return ForwardedVariables(values=found, held_back=held_back)
+
+
+def _uncarried(name: str, value: str) -> str:
+    if name.startswith(OWN_PREFIX):
+        return f"{OWN_PREFIX}* are set by bbox alone"
+    if not _SHELL_NAME.fullmatch(name):
+        return "it is no name that a shell takes"
+    if len(name) + len(value.encode("utf-8", "surrogateescape")) + 2 > VALUE_LIMIT_BYTES:
+        return f"it is longer than {VALUE_LIMIT_BYTES} bytes"
+    return ""
+
+
+def _holds_secret(name: str) -> bool:
+    return names_secret(name) or name.endswith(("_KEY", "_KEY_ID", "_PAT", "_CREDENTIALS", "_AUTH"))
+
+
+def missing_names(required: Iterable[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """What is not set; an empty value counts as set (AGT-13)."""
+    return tuple(name for name in required if name not in environ)
 
 
 def merged_patterns(base: Sequence[str], extra: Sequence[str]) -> tuple[str, ...]:
@@ -152,14 +221,16 @@ def assembled(
     """All of a guest's environment, later ones before earlier ones (ENV-05).
 
     What can't be a variable of a shell is left out (P-58), and a NODE_OPTIONS of the user's adds
-    to the memory cap instead of taking it away: node lets the last option of a name win.
+    to the memory cap instead of taking it away: node lets the last option of a name win. Of
+    bbox's own names there are only the authoritative ones.
     """
     env = {**defaults, **shares}
     for name, value in forwarded_variables.items():
         if _SHELL_NAME.fullmatch(name):
             is_added = name == NODE_OPTIONS and name in shares
             env[name] = f"{shares[name]} {value}".rstrip() if is_added else value
-    return {**env, **authoritative}
+    foreign = {name: value for name, value in env.items() if not name.startswith(OWN_PREFIX)}
+    return {**foreign, **authoritative}
 
 
 def shell_quoted(value: str) -> str:

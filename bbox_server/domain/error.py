@@ -25,15 +25,19 @@ class ErrorCode(StrEnum):
     BOOT_FAILED = "boot.failed"
     BOOT_TIMEOUT = "boot.timeout"
     CLI_USAGE = "cli.usage"
+    CONFIG_EXISTS = "config.exists"
+    CONFIG_INVALID = "config.invalid"
     CREDENTIAL_INVALID_ROUTE = "credential.invalid-route"
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
+    CREDENTIAL_STORE_FAILED = "credential.store-failed"
     DEPENDENCY_MISSING = "dependency.missing"
     DIRECTORY_UNUSABLE = "directory.unusable"
     DISK_FULL = "disk.full"
     EGRESS_INVALID_RULE = "egress.invalid-rule"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
     ENVIRONMENT_INVALID_PATTERN = "environment.invalid-pattern"
+    ENVIRONMENT_MISSING = "environment.missing"
     EXCLUDE_INVALID = "exclude.invalid"
     FLUSH_BUSY = "flush.busy"
     FLUSH_FAILED = "flush.failed"
@@ -48,6 +52,7 @@ class ErrorCode(StrEnum):
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
     IMAGE_NOT_FOUND = "image.not-found"
     IMAGE_UNSUPPORTED = "image.unsupported"
+    PATH_OUTSIDE = "path.outside"
     PROCESS_FAILED = "process.failed"
     PROTOCOL_MISMATCH = "protocol.mismatch"
     REVIEW_INVALID = "review.invalid"
@@ -57,12 +62,14 @@ class ErrorCode(StrEnum):
     SESSION_HOST_FAILED = "session.host-failed"
     SESSION_STATE = "session.state"
     SESSION_UNKNOWN = "session.unknown"
+    SETTINGS_MISSING = "settings.missing"
     SHARE_FAILED = "share.failed"
     SIZE_INVALID = "size.invalid"
     SNAPSHOT_FAILED = "snapshot.failed"
     SNAPSHOT_LIMIT = "snapshot.limit"
     SSH_FAILED = "ssh.failed"
     WORKSPACE_INVALID = "workspace.invalid"
+    WORKSPACE_NOT_ACKNOWLEDGED = "workspace.not-acknowledged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +91,12 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.BOOT_FAILED: _entry("The microVM did not start.", Retry.FIX),
     ErrorCode.BOOT_TIMEOUT: _entry("The microVM did not become ready in time.", Retry.RETRY),
     ErrorCode.CLI_USAGE: _entry("The command line is not valid.", Retry.FIX),
+    ErrorCode.CONFIG_EXISTS: _entry("There is a config file already.", Retry.FIX),
+    ErrorCode.CONFIG_INVALID: _entry("The configuration is not valid.", Retry.FIX),
     ErrorCode.CREDENTIAL_INVALID_ROUTE: _entry("A provider can't be served.", Retry.FIX),
     ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
     ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),
+    ErrorCode.CREDENTIAL_STORE_FAILED: _entry("A saved login can't be read or kept.", Retry.FIX),
     ErrorCode.DEPENDENCY_MISSING: _entry("A program that bbox needs is not installed.", Retry.FIX),
     ErrorCode.DIRECTORY_UNUSABLE: _entry("A directory of bbox can't be used.", Retry.FIX),
     ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
@@ -95,6 +105,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.ENVIRONMENT_INVALID_PATTERN: _entry(
         "A pattern of variables is not valid.", Retry.FIX
     ),
+    ErrorCode.ENVIRONMENT_MISSING: _entry("A variable that the agent needs is not set.", Retry.FIX),
     ErrorCode.EXCLUDE_INVALID: _entry("An ignore file can't be used.", Retry.FIX),
     ErrorCode.FLUSH_BUSY: _entry("Another session applies changes here.", Retry.RETRY),
     ErrorCode.FLUSH_FAILED: _entry("The changes could not be applied.", Retry.RETRY),
@@ -109,6 +120,7 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
     ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
+    ErrorCode.PATH_OUTSIDE: _entry("A path is not in the workspace.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),
     ErrorCode.PROTOCOL_MISMATCH: _entry("Client and server are of different versions.", Retry.FIX),
     ErrorCode.REVIEW_INVALID: _entry("A decision is not possible.", Retry.FIX),
@@ -118,12 +130,14 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.SESSION_HOST_FAILED: _entry("The session's host is gone.", Retry.UNKNOWN),
     ErrorCode.SESSION_STATE: _entry("The session is not in a state for that.", Retry.FIX),
     ErrorCode.SESSION_UNKNOWN: _entry("There is no such session.", Retry.FIX),
+    ErrorCode.SETTINGS_MISSING: _entry("A settings file of the agent is missing.", Retry.FIX),
     ErrorCode.SHARE_FAILED: _entry("The workspace could not be shared with the guest.", Retry.FIX),
     ErrorCode.SIZE_INVALID: _entry("A size is not valid.", Retry.FIX),
     ErrorCode.SNAPSHOT_FAILED: _entry("The workspace could not be copied.", Retry.FIX),
     ErrorCode.SNAPSHOT_LIMIT: _entry("The workspace is too large.", Retry.FIX),
     ErrorCode.SSH_FAILED: _entry("The guest's shell does not answer.", Retry.RETRY),
     ErrorCode.WORKSPACE_INVALID: _entry("The workspace can't be used.", Retry.FIX),
+    ErrorCode.WORKSPACE_NOT_ACKNOWLEDGED: _entry("Direct mode is not acknowledged.", Retry.FIX),
 }
 
 

@@ -6,7 +6,8 @@ Two tiers decide what enters a snapshot. The security tier is compared folded an
 The diff hides what the snapshot hides, and more, never less (P-00).
 """
 
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -40,16 +41,40 @@ PERFORMANCE_PATTERNS: Final = (
 )  # fmt: skip
 """Compat EXC-06. A user's pattern may negate them."""
 
+FOLDS: Final = ("casefold", "NFC", "NFKC")
+"""How names are compared with the built-in tiers (P-02); what was built by less is built anew."""
+
 GIT_INTERNAL_PATTERNS: Final = (".git/config", ".git/hooks/", ".git/modules/")
 """Compat EXC-07: only the diff hides these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PatternLine:
+    """A pattern as it was written, and where.
+
+    Attributes:
+        source: A file of the workspace, or the option of the command line.
+        number: Of the line, from 1 on; 0 where there are no lines.
+    """
+
+    text: str
+    source: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hidden:
-    """Why a path is hidden: the tier, and the pattern as it was written."""
+    """Why a path is hidden: the tier, and the pattern as it was written.
+
+    Attributes:
+        source: Where it is written; empty for the built-in tiers.
+        number: Of the line there, from 1 on; 0 where there are no lines.
+    """
 
     tier: HideTier
     pattern: str
+    source: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,14 +84,22 @@ class ExcludeRules:
     Attributes:
         file_patterns: Of `.broodboxignore`.
         extra_patterns: Of the command line.
-        gitignore_patterns: Lines of the root `.gitignore`; the diff alone uses them.
+        gitignore_patterns: Of git's own exclude file and the root `.gitignore`; the diff alone
+            uses them.
         warnings: Lines that have no effect, and files that could not be used.
     """
 
-    file_patterns: tuple[str, ...] = ()
-    extra_patterns: tuple[str, ...] = ()
-    gitignore_patterns: tuple[str, ...] = ()
+    file_patterns: tuple[PatternLine, ...] = ()
+    extra_patterns: tuple[PatternLine, ...] = ()
+    gitignore_patterns: tuple[PatternLine, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+IGNORE_FILE_LIMIT_BYTES: Final = 1 << 20
+"""As brood-box's cap of a config file (compat CFG-03)."""
+
+IgnoreFileReader = Callable[[WorkspacePath], bytes | None]
+"""The content of an ignore file below the root; None when there is none that may be read."""
 
 
 class PathMatcher(Protocol):
@@ -92,8 +125,13 @@ class Excludes(Protocol):
         """What stays out of a snapshot, from the workspace's root on."""
         ...
 
-    def diff_matcher(self, rules: ExcludeRules) -> PathMatcher:
-        """What is withheld from a review when the agent makes it, from the root on."""
+    def diff_matcher(self, rules: ExcludeRules, ignore_files: IgnoreFileReader) -> PathMatcher:
+        """What is withheld from a review when the agent makes it, from the root on.
+
+        Args:
+            rules: As they were when the snapshot was taken.
+            ignore_files: Reads the `.gitignore` of a directory below the root when it is entered.
+        """
         ...
 
 
@@ -127,12 +165,16 @@ class FoldedPatterns:
             parents: The folded names of the directories it lies in, the nearest last.
             is_directory: Whether the patterns of directories count.
         """
-        folded = fold(name)
-        found = self._match_folded(folded, parents, is_directory=is_directory)
-        if found is None and not (name.isascii() and ":" not in name):
-            # fold() cuts an NTFS stream's name off; elsewhere a colon is an ordinary character.
-            found = self._match_folded(name.casefold(), parents, is_directory=is_directory)
-        return found
+        found = self._match_folded(fold(name), parents, is_directory=is_directory)
+        if found is not None or (name.isascii() and ":" not in name):
+            return found
+        # fold() cuts an NTFS stream's name off; elsewhere a colon is an ordinary character. And
+        # what only looks like the name (full-width letters, ligatures) may become it on a disk.
+        for other in (name.casefold(), unicodedata.normalize("NFKC", name).casefold()):
+            found = self._match_folded(other, parents, is_directory=is_directory)
+            if found is not None:
+                return found
+        return None
 
     def _match_folded(self, name: str, parents: Sequence[str], *, is_directory: bool) -> str | None:
         if is_directory and name in self.directories:

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that is prepared: everything decided, nothing started."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import CredentialProxySpec
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
+from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.snapshot import Snapshot
 from bbox_server.domain.ssh_agent import LentAgent
 from bbox_server.domain.vm import VmResources
@@ -27,7 +29,7 @@ class GuestFile:
     """
 
     path: PurePosixPath
-    content: bytes
+    content: bytes = field(repr=False)
     mode: int = 0o600
 
 
@@ -38,18 +40,23 @@ class Launch:
     Attributes:
         argv: The agent's whole command.
         env: Its environment, over the image's.
+        snapshot: None in direct mode.
         credentials: The provider's proxy; None where the agent needs none.
         ssh_agent: The user's, lent for the workspace's remotes.
+        login: The agent's own login; None where none is kept.
+        carried: For the user: what of their machine is in `env` and `files`.
     """
 
     argv: tuple[str, ...]
-    env: dict[str, str]
+    env: dict[str, str] = field(repr=False)
     directory: str
     files: tuple[GuestFile, ...]
     root: RootFilesystem
-    snapshot: Snapshot
+    snapshot: Snapshot | None
     resources: VmResources
     policy: EgressPolicy
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
     ssh_agent: LentAgent | None = None
+    login: CarriedLogin | None = None
+    carried: Carried = field(default_factory=Carried)

@@ -4,8 +4,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.workspace import HostPath
 
 
@@ -23,12 +25,31 @@ class GitAccess:
     """What of the user's git the agent may use; nothing unless the user says so (P-22).
 
     Attributes:
-        token: The GitHub token, for the workspace's remotes.
-        ssh_agent: The SSH agent, for the hosts of the workspace's remotes.
+        token: The GitHub token, for the workspace's remotes; None leaves it to the config.
+        ssh_agent: The SSH agent, for the hosts of the workspace's remotes; None as well.
+        is_token_asked: It was asked for on the spot: then it is a failure if it has no use here.
+        is_ssh_agent_asked: The same.
     """
 
-    token: bool = False
-    ssh_agent: bool = False
+    token: bool | None = None
+    ssh_agent: bool | None = None
+    is_token_asked: bool = True
+    is_ssh_agent_asked: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginOptions:
+    """What to do with the agent's own login (compat CLI-19).
+
+    Attributes:
+        save: Keep it between runs.
+        seed: Take the host's own login over, where it is newer.
+        inside: The user logs in inside: no key of a provider is needed.
+    """
+
+    save: bool = True
+    seed: bool = False
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +64,12 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        config_file: The user's config, where it is not the usual one.
+        mode: None leaves it to the config.
+        acknowledged: The user knows what direct mode means for this workspace.
+        trace: Write the session's trace, and keep it up to date.
+        env_required: Names without which the run is of no use, beside the agent's own.
+        settings: What of the user's own settings of the agent is let in.
     """
 
     agent: str | None
@@ -56,4 +83,11 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    config_file: HostPath | None = None
     git: GitAccess = field(default_factory=GitAccess)
+    login: LoginOptions = field(default_factory=LoginOptions)
+    trace: bool = False
+    mode: WorkspaceMode | None = None
+    acknowledged: bool = False
+    env_required: tuple[str, ...] = ()
+    settings: SettingsImport = field(default_factory=SettingsImport)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's shell and terminal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
@@ -85,6 +86,13 @@ class GuestShell(Protocol):
         """Serve an SSH agent at a path in the guest, for as long as the context lasts.
 
         Raises: guest.command-failed where there can be no socket.
+        """
+        ...
+
+    async def write_files(self, files: Sequence[GuestFile], home: str) -> None:
+        """Write many files at once, as `write_file` does; relative paths are below `home`.
+
+        Raises: guest.command-failed; the files before the one that failed are there.
         """
         ...
 

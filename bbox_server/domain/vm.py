@@ -40,10 +40,16 @@ class VmEnd(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcceleratorVerdict:
-    """What the boot of a probe guest showed; `warning` is one line for the user, or empty."""
+    """What the boot of a probe guest showed.
+
+    Attributes:
+        warning: One line for the user, or empty.
+        remedy: An instruction that would change the verdict, where there is one.
+    """
 
     accelerator: Accelerator
     warning: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +85,28 @@ class GuestConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """What lies over a path of a direct share, read-only, on the host's side."""
+
+    path: HostPath
+    source: HostPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceShare:
     """The two directories that make the guest's /workspace (workspace.md 2).
 
     Attributes:
         lower: A generation; the guest can't write to it, even as root.
         upper: Holds `u` (the agent's changes) and `w` (overlayfs' own).
+        is_direct: `lower` is the workspace itself, for writing, and takes the overlay's place.
+        masks: Only of a direct one.
     """
 
     lower: HostPath
     upper: HostPath
+    is_direct: bool = False
+    masks: tuple[Mask, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,13 +34,21 @@ def encode_frame(message: JsonObject) -> bytes:
 
 async def read_frame(reader: asyncio.StreamReader) -> JsonObject | None:
     """The next message; None at the end. Raises: FrameError."""
+    body = await read_body(reader)
+    return None if body is None else decode_body(body)
+
+
+async def read_body(reader: asyncio.StreamReader) -> bytes | None:
+    """The next message as it came; None at the end. Raises: FrameError."""
     try:
         length = await _read_header(reader)
-        if length is None:
-            return None
-        body = await reader.readexactly(length)
+        return None if length is None else await reader.readexactly(length)
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
+
+
+def decode_body(body: bytes) -> JsonObject:
+    """A message from its bytes. Raises: FrameError."""
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:

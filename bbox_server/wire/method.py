@@ -27,7 +27,7 @@ from bbox_server.wire.review_request import (
     SessionParams,
 )
 from bbox_server.wire.run import AgentsMessage, Done, NoParams, RunParams
-from bbox_server.wire.session import DoctorMessage, SessionMessage, SessionsMessage
+from bbox_server.wire.session import DoctorMessage, SessionLost, SessionMessage, SessionsMessage
 from bbox_server.wire.terminal import (
     TerminalAckParams,
     TerminalCloseParams,
@@ -236,6 +236,7 @@ NOTIFICATIONS: Final = (
         params=TerminalData,
         sent={**example.TERMINAL, "fromByte": 0, "data": "aGkNCg==", "stream": "output"},
     ),
+    Notification(name="bbox/session/lost", params=SessionLost, sent=example.ONE),
     Notification(
         name="bbox/terminal/ended",
         params=TerminalEnded,

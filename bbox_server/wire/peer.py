@@ -117,9 +117,12 @@ class Peer:
 
     async def _take(self, message: JsonObject, tasks: asyncio.TaskGroup) -> None:
         method, params, number = message["method"], message.get("params"), message.get("id")
-        if not isinstance(method, str) or not isinstance(params, dict):
-            if number is not None:
-                await self._send(_failed(number, RpcCode.INVALID_REQUEST, "no request"))
+        fault = self._fault(message)
+        if fault is not None:
+            known = number if _is_number(number) else None
+            await self._send(_failed(known, RpcCode.INVALID_REQUEST, fault))
+        elif not isinstance(method, str) or not isinstance(params, dict):
+            return
         elif number is not None:
             await self._slots.acquire()
             task = tasks.create_task(self._answer(number, method, params))
@@ -128,11 +131,25 @@ class Peer:
             # runs at all, and could not say so.
             await asyncio.sleep(0)
         elif method == "$/cancelRequest":
-            cancelled = self._answering.get(params.get("id"))
-            if cancelled is not None:
-                cancelled.cancel()
+            self._cancel(params.get("id"))
         else:
             await self._listener(method, params)
+
+    def _fault(self, message: JsonObject) -> str | None:
+        """What is wrong with a request; a notification has nobody to tell."""
+        number = message.get("id")
+        if "id" not in message:
+            return None
+        if not _is_number(number):
+            return "the id is no string and no number"
+        if not isinstance(message["method"], str) or not isinstance(message.get("params"), dict):
+            return "a method and an object of params are needed"
+        return "a request with this id has no answer yet" if number in self._answering else None
+
+    def _cancel(self, number: object) -> None:
+        task = self._answering.get(number) if _is_number(number) else None
+        if task is not None:
+            task.cancel()
 
     async def _answer(self, number: object, method: str, params: JsonObject) -> None:
         try:
@@ -158,7 +175,8 @@ class Peer:
             return _failed_request(number, found)
 
     def _settle(self, message: JsonObject) -> None:
-        future = self._waiting.get(message.get("id"))
+        number = message.get("id")
+        future = self._waiting.get(number) if _is_number(number) else None
         if future is None or future.done():
             return
         result, error = message.get("result"), message.get("error")
@@ -176,6 +194,11 @@ class Peer:
         except ConnectionError:
             # The reader sees the end too, and ends all.
             return
+
+
+def _is_number(number: object) -> bool:
+    """Whether it can be a request's id (LSP 3.17)."""
+    return isinstance(number, str | int) and not isinstance(number, bool)
 
 
 def failed_data(error: BboxError) -> JsonObject:

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from bbox_server.domain.agent import Agent
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.wire.model import Message
 
@@ -64,8 +65,16 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
-    git_token: bool = False
-    git_ssh_agent: bool = False
+    config_file: str | None = None
+    git_token: bool | None = None
+    git_ssh_agent: bool | None = None
+    save_login: bool = True
+    seed_login: bool = False
+    log_in: bool = False
+    trace: bool = False
+    workspace_mode: WorkspaceMode | None = None
+    acknowledge_direct: bool = False
+    import_settings: bool = True
 
 
 class RunParams(Message):

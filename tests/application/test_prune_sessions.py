@@ -6,6 +6,7 @@ import pytest
 from bbox_server.application.prune_sessions import DAY_S, PruneSessions
 from bbox_server.domain.session import SessionId, SessionRecord, SessionState
 from bbox_server.domain.workspace import HostPath
+from tests.fakes.housekeeping import MemoryStaleFiles
 from tests.fakes.session import FakeClock, MemorySessionStore
 from tests.fakes.snapshot import MemorySnapshots
 
@@ -27,10 +28,18 @@ def make_store(state: SessionState, age_days: float) -> MemorySessionStore:
     return store
 
 
-def prune(store: MemorySessionStore, keep_days: int | None = 14) -> PruneSessions:
+def prune(
+    store: MemorySessionStore,
+    keep_days: int | None = 14,
+    stale: MemoryStaleFiles | None = None,
+) -> PruneSessions:
     snapshots = MemorySnapshots(workspaces={})
     return PruneSessions(
-        sessions=store, snapshots=snapshots, clock=FakeClock(), keep_days=keep_days
+        sessions=store,
+        snapshots=snapshots,
+        stale=stale or MemoryStaleFiles(),
+        clock=FakeClock(),
+        keep_days=keep_days,
     )
 
 
@@ -62,3 +71,12 @@ async def test_a_session_that_somebody_holds_stays() -> None:
 async def test_all_stay_when_data_is_to_be_kept() -> None:
     store = make_store(SessionState.DONE, age_days=15)
     assert await prune(store, keep_days=None)() == 0
+
+
+async def test_leftovers_go_with_them_unless_data_is_to_be_kept() -> None:
+    store = make_store(SessionState.DONE, age_days=1)
+    stale = MemoryStaleFiles(runtime={SESSION})
+    await prune(store, keep_days=None, stale=stale)()
+    assert stale.runtime == {SESSION}
+    await prune(store, stale=stale)()
+    assert stale.runtime == set()

@@ -9,28 +9,39 @@ from pathlib import Path, PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.carry_login import CarryLogin
+from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
+from bbox_server.application.export_trace import ExportTrace
+from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
-from bbox_server.application.prune_sessions import PruneSessions
+from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
-from bbox_server.application.run_sandbox import RunSandbox
+from bbox_server.application.run_sandbox import MOUNT_DIRECTLY, RunSandbox
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
 from bbox_server.domain.credential import OPENAI
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
-from bbox_server.domain.run import GitAccess, ResourceRequest, RunRequest
+from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import EventKind, ExitStatus, SessionState
 from bbox_server.domain.ssh_agent import KnownHost, KnownHosts, SshHost
-from bbox_server.domain.terminal import TerminalSize
+from bbox_server.domain.terminal import GuestUser, TerminalSize
 from bbox_server.domain.vm import VmEnd
 from bbox_server.domain.workspace import Digest, HostPath
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
+from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
+from tests.fakes.direct import MemoryAcknowledgements, MemoryDirectWorkspaces
 from tests.fakes.egress import FakeNetworkRelay
+from tests.fakes.housekeeping import MemoryStaleFiles
 from tests.fakes.image import FakeImageStore
+from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
 from tests.fakes.overlay import MemoryOverlay, tree
 from tests.fakes.session import (
     FakeClock,
@@ -39,12 +50,17 @@ from tests.fakes.session import (
     MemorySessionStore,
     RecordingProgress,
 )
+from tests.fakes.settings import MemorySettings
 from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
+from tests.fakes.trace import MemoryTraceFiles
 from tests.fakes.vm import FakeVmBackend
+from tests.unit.config.configs import user
 
 KEY = "sk-real-key-of-the-host"
+BUSYBOX = "/run/bbox/busybox"
 WORKSPACE = HostPath("/home/user/project")
+HOST_CPUS = 4
 
 
 class NoPackageHosts(PackageHosts):
@@ -68,6 +84,10 @@ class Acquainted(KnownHosts):
         return tuple(KnownHost(host=host, line="ssh-ed25519 AAAA", key=b"key") for host in hosts)
 
 
+async def succeed(_: FakeProcess) -> ExitStatus:
+    return ExitStatus(code=0)
+
+
 async def edit(process: FakeProcess) -> ExitStatus:
     """The agent: says something, with a sequence that no terminal may see."""
     await process.output.put(b"working\x1b]52;c;c3RvbGVu\x07\n")
@@ -89,14 +109,22 @@ class House:
     proxy: FakeCredentialProxy = field(default_factory=FakeCredentialProxy)
     relay: FakeNetworkRelay = field(default_factory=FakeNetworkRelay)
     shells: FakeShellConnector = field(
-        default_factory=lambda: FakeShellConnector({"agent": edit, "sh": edit})
+        default_factory=lambda: FakeShellConnector({"agent": edit, "sh": edit, BUSYBOX: succeed})
     )
     observer: RecordingObserver = field(default_factory=RecordingObserver)
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    configs: MemoryConfigFiles = field(default_factory=MemoryConfigFiles)
+    settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
     remotes: tuple[str, ...] = ("https://github.com/ada/tally.git",)
+    keep_days: int | None = KEEP_DAYS
+    logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
+    acknowledgements: MemoryAcknowledgements = field(default_factory=MemoryAcknowledgements)
+    direct: MemoryDirectWorkspaces = field(default_factory=MemoryDirectWorkspaces)
+    traces: MemoryTraceFiles = field(default_factory=MemoryTraceFiles)
+    host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def run(self, request: RunRequest) -> RunOutcome:
         self.store.root = str(self.root)
@@ -112,6 +140,9 @@ class House:
 
     def _use_case(self) -> RunAgent:
         clock = FakeClock()
+        logins = CarryLogin(
+            store=self.logins, host=self.host_logins, clock=clock, progress=self.progress
+        )
         return RunAgent(
             sessions=self.store,
             files=SessionFiles(
@@ -120,17 +151,24 @@ class House:
                 overlay=lambda _directories, _generation: self.overlay,
             ),
             snapshots=self.snapshots,
+            configure=ConfigureRun(
+                resolve=ResolveConfig(
+                    files=self.configs, trust=MemoryTrust(), built_in=self.agents
+                ),
+                host_cpus=HOST_CPUS,
+            ),
             prepare=PrepareRun(
-                agents=self.agents,
                 images=self.images,
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
                 identities=Somebody(self.remotes),
                 known_hosts=Acquainted(),
+                settings=CarrySettings(source=self.settings, progress=self.progress),
                 backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,
                 trusted_certificates=self.certificates,
+                logins=logins,
             ),
             sandbox=RunSandbox(
                 relay=self.relay,
@@ -140,12 +178,25 @@ class House:
                 clock=clock,
                 progress=self.progress,
                 terminal=self.terminal,
+                logins=logins,
             ),
             terminal=self.terminal,
             progress=self.progress,
             clock=clock,
             ids=FakeIds(),
-            prune=PruneSessions(sessions=self.store, snapshots=self.snapshots, clock=clock),
+            direct=OpenDirectly(
+                acknowledgements=self.acknowledgements,
+                workspaces=self.direct,
+                progress=self.progress,
+            ),
+            trace=ExportTrace(events=lambda _: (), files=self.traces),
+            prune=PruneSessions(
+                sessions=self.store,
+                snapshots=self.snapshots,
+                stale=MemoryStaleFiles(),
+                clock=clock,
+                keep_days=self.keep_days,
+            ),
         )
 
 
@@ -351,6 +402,110 @@ async def test_every_phase_that_starts_is_finished(house: House) -> None:
     assert Phase.START_VM in started
 
 
+async def test_a_trace_is_written_when_it_is_asked_for_and_never_fails_the_run(
+    house: House,
+) -> None:
+    await house.run(a_request())
+    assert house.traces.written == {}
+    await house.run(a_request(trace=True))
+    assert len(house.traces.written) == 1
+    house.traces.is_full = True
+    assert (await house.run(a_request(trace=True))).exit == ExitStatus(code=3)
+    assert house.progress.warnings[-1] == "There is no trace: There is no room."
+
+
+async def test_a_saved_login_takes_the_place_of_a_key(house: House) -> None:
+    auth = PurePosixPath(".agent/auth.json")
+    agent = replace(_with_provider(house.agents.agents[0]), credential_paths=(auth,))
+    house.agents.agents[0] = agent
+    house.logins.saved = {"agent": {auth: b"sekrit"}}
+    await house.run(a_request(environ={}))
+    assert house.shells.shells[0].files["/home/sandbox/.agent/auth.json"] == (b"sekrit", 0o600)
+    note = "Saved login carried into the guest: .agent/auth.json"
+    assert note in house.progress.notes
+    assert "sekrit" not in repr((house.progress, house.observer.events))
+
+
+async def test_who_wants_to_log_in_inside_needs_no_key(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    await house.run(a_request(environ={}, login=LoginOptions(inside=True)))
+    assert house.relay.running[0].spec.policy.knows("api.openai.com")
+    assert house.proxy.running == []
+
+
+async def test_direct_mode_wants_an_acknowledgement_once_for_each_workspace(house: House) -> None:
+    direct = a_request(mode=WorkspaceMode.DIRECT)
+    with pytest.raises(BboxError) as raised:
+        await house.run(direct)
+    assert raised.value.code is ErrorCode.WORKSPACE_NOT_ACKNOWLEDGED
+    assert house.store.records == {}
+    await house.run(replace(direct, acknowledged=True))
+    await house.run(direct)
+    with pytest.raises(BboxError):
+        await house.run(replace(direct, workspace=HostPath("/home/user/other")))
+    assert len(house.backend.started) == 2
+
+
+async def test_direct_mode_shares_the_workspace_and_leaves_nothing_to_review(house: House) -> None:
+    outcome = await house.run(a_request(mode=WorkspaceMode.DIRECT, acknowledged=True))
+    share = house.backend.started[0].spec.share
+    assert (share.is_direct, share.lower) == (True, WORKSPACE)
+    assert house.snapshots.taken == 0
+    assert outcome.changes.changes == ()
+    assert house.store.states[-1] is SessionState.DONE
+    assert house.progress.warnings[-1].startswith("Direct mode: the agent writes to /home/user/")
+    root, agent = house.shells.shells
+    assert (root.user, root.processes[0].command) == (GuestUser.ROOT, MOUNT_DIRECTLY)
+    assert agent.user is GuestUser.AGENT
+
+
+async def test_a_workspace_that_can_not_be_mounted_runs_no_agent(house: House) -> None:
+    async def refuse(process: FakeProcess) -> ExitStatus:
+        await process.errors.put(b"mount: no \x1b[2J device")
+        return ExitStatus(code=1)
+
+    house.shells = FakeShellConnector({"agent": edit, BUSYBOX: refuse})
+    with pytest.raises(ExceptionGroup) as raised:
+        await house.run(a_request(mode=WorkspaceMode.DIRECT, acknowledged=True))
+    failure = first_error(raised.value)
+    assert failure is not None
+    assert failure.code is ErrorCode.SHARE_FAILED
+    assert "no \\x1b[2J device" in failure.cause
+    assert len(house.shells.shells) == 1
+    assert house.store.states[-1] is SessionState.FAILED
+
+
+async def test_a_direct_run_that_the_user_stops_is_done(house: House) -> None:
+    running = asyncio.Event()
+
+    async def forever(_: FakeProcess) -> ExitStatus:
+        running.set()
+        await asyncio.Event().wait()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": forever, BUSYBOX: succeed})
+    async with asyncio.TaskGroup() as tasks:
+        request = a_request(mode=WorkspaceMode.DIRECT, acknowledged=True)
+        run = tasks.create_task(house.run(request))
+        await running.wait()
+        run.cancel()
+    assert house.store.states[-1] is SessionState.DONE
+
+
+async def test_nothing_can_be_excluded_from_a_direct_share(house: House) -> None:
+    with pytest.raises(BboxError, match="excluded in direct mode"):
+        await house.run(a_request(mode=WorkspaceMode.DIRECT, excludes=("x",), acknowledged=True))
+    assert house.acknowledgements.known == set()
+
+
+async def test_keys_that_are_kept_on_the_disk_are_warned_of(house: House) -> None:
+    await house.run(a_request())
+    assert not any("will keep the session's keys" in said for said in house.progress.warnings)
+    house.keep_days = None
+    await house.run(a_request())
+    assert any("will keep the session's keys" in said for said in house.progress.warnings)
+
+
 def _with_provider(agent: Agent) -> Agent:
     return replace(
         agent,
@@ -402,3 +557,30 @@ async def test_an_ssh_agent_is_lent_for_the_remotes_alone(house: House) -> None:
     uses = [f["provider"] for k, f in house.observer.events if k is EventKind.CREDENTIAL_USED]
     assert uses == ["ssh-agent:forge.example.org"]
     assert shell.agents == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("git: {forward_token: true}", "No GitHub token for the guest: No remote"),
+        ("git: {forward_ssh_agent: true}", "No SSH agent for the guest: No remote"),
+    ],
+)
+async def test_what_a_config_lets_in_need_not_have_a_use(
+    house: House, config: str, said: str
+) -> None:
+    house.remotes = ()
+    house.configs.mine = user(config)
+    environ = {"GITHUB_TOKEN": "ghp_secret", "SSH_AUTH_SOCK": "/run/agent"}
+    await house.run(a_request(environ=environ))
+    assert any(said in text for text in house.progress.notes)
+    assert house.proxy.specs == []
+
+
+@pytest.mark.parametrize("git", [GitAccess(token=True), GitAccess(ssh_agent=True)])
+async def test_what_is_asked_for_must_have_a_use(house: House, git: GitAccess) -> None:
+    house.remotes = ()
+    environ = {"GITHUB_TOKEN": "ghp_secret", "SSH_AUTH_SOCK": "/run/agent"}
+    with pytest.raises(BboxError) as caught:
+        await house.run(a_request(environ=environ, git=git))
+    assert caught.value.code is ErrorCode.CREDENTIAL_MISSING

@@ -7,11 +7,13 @@ Each command has two forms of the same behaviour: words for the guest, and a fun
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import PurePosixPath
 
 import pytest
 import pytest_asyncio
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell, TerminalSize
 from tests.fakes.terminal import FakeProcess, FakeShellConnector, Program
@@ -220,4 +222,15 @@ async def test_a_file_that_can_not_be_written_is_told(shell: GuestShell) -> None
     await shell.write_file("/tmp/new/dir/file", b"content", 0o600)
     with pytest.raises(BboxError, match="/proc/nothing/file") as caught:
         await shell.write_file("/proc/nothing/file", b"content", 0o600)
+    assert caught.value.code is ErrorCode.GUEST_COMMAND_FAILED
+
+
+async def test_one_of_many_files_that_can_not_be_written_is_told(shell: GuestShell) -> None:
+    await shell.write_files((), "/tmp/home")
+    names = [PurePosixPath(f"deep/{number}") for number in range(50)]
+    files = [GuestFile(path=name, content=b"content") for name in names]
+    await shell.write_files(files, "/tmp/home")
+    bad = GuestFile(path=PurePosixPath("nothing/file"), content=b"content")
+    with pytest.raises(BboxError, match="proc/nothing") as caught:
+        await shell.write_files([bad], "/proc")
     assert caught.value.code is ErrorCode.GUEST_COMMAND_FAILED

@@ -14,6 +14,9 @@ from bbox_server.domain.session import SessionId
 from bbox_server.wire.method import METHODS, NOTIFICATIONS
 
 SESSION = SessionId("3f9a1c07")
+LARGE = "large"
+LARGE_BYTES = 4 << 20
+"""A file whose content weighs."""
 
 
 class FakeConnection(SessionConnection):
@@ -42,7 +45,10 @@ class FakeConnection(SessionConnection):
             )
         if method == "bbox/sessions/stop":
             await asyncio.sleep(3600)
-        return dict(next(item.answered for item in METHODS if item.name == method))
+        answered = dict(next(item.answered for item in METHODS if item.name == method))
+        if method == "bbox/file/read" and params.get("path") == LARGE:
+            return {**answered, "data": "A" * LARGE_BYTES, "size": LARGE_BYTES}
+        return answered
 
     @override
     async def notices(self) -> AsyncIterator[Notice]:

@@ -3,13 +3,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import PurePosixPath
 
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import (
@@ -197,6 +198,11 @@ class FakeGuestShell(GuestShell):
             yield
         finally:
             del self.agents[path]
+
+    @override
+    async def write_files(self, files: Sequence[GuestFile], home: str) -> None:
+        for file in files:
+            await self.write_file(str(PurePosixPath(home, file.path)), file.content, file.mode)
 
     async def lose(self) -> None:
         """The guest is gone, under everything that runs."""

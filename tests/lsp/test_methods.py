@@ -12,9 +12,17 @@ from pygls.exceptions import JsonRpcException
 from pytest_lsp import ClientServerConfig, LanguageClient
 
 from bbox_server.entrypoints.lsp import names
+from bbox_server.wire.command import COMMANDS
 from bbox_server.wire.lifecycle import PROTOCOL_VERSION
 from bbox_server.wire.method import METHODS, NOTIFICATIONS, Method, Place
 from tests.fakes.gateway import SESSION
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+def command(name: str) -> Method:
+    return next(item for item in COMMANDS if item.name == name)
+
 
 FAILS = {"bbox/flush/undo", "bbox/sessions/stop"}
 
@@ -22,7 +30,8 @@ FAILS = {"bbox/flush/undo", "bbox/sessions/stop"}
 @pytest_lsp.fixture(
     config=ClientServerConfig(
         server_command=[sys.executable, "-m", "tests.lsp.fake_server", "--stdio"]
-    )
+    ),
+    scope="module",
 )
 async def client(lsp_client: LanguageClient) -> Any:
     await lsp_client.initialize_session(
@@ -95,23 +104,24 @@ async def test_notifications_of_a_host_reach_the_editor(client: LanguageClient) 
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "answered"),
+    ("name", "arguments", "answered"),
     [
         ("bbox.run", {"workspaceUri": "file:///w", "agent": "codex"}, "id"),
-        ("bbox.review", {"session": SESSION}, "changes"),
-        ("bbox.apply", {"session": SESSION}, "results"),
+        ("bbox.review", {"session": SESSION}, "undecided"),
+        ("bbox.decide", command("bbox.decide").sent, "changes"),
+        ("bbox.apply", {"session": SESSION, "ask": False}, "flush"),
     ],
 )
 async def test_any_editor_can_use_the_commands(
-    client: LanguageClient, command: str, arguments: dict[str, Any], answered: str
+    client: LanguageClient, name: str, arguments: dict[str, Any], answered: str
 ) -> None:
     answer = await client.workspace_execute_command_async(
-        types.ExecuteCommandParams(command=command, arguments=[arguments])
+        types.ExecuteCommandParams(command=name, arguments=[arguments])
     )
     assert answered in plain(answer)
 
 
-def test_the_names_are_those_of_the_table() -> None:
+async def test_the_names_are_those_of_the_table() -> None:
     hosted = [m.name for m in METHODS if m.place is Place.HOST and m.name != names.RUN]
     assert sorted(names.HOST_METHODS) == sorted(hosted)
     assert sorted(names.CALLER_METHODS) == sorted(

@@ -13,14 +13,15 @@ HOMES: Final = {
     "asyncssh": ("infra/ssh",),
     "cedarpy": ("infra/authz",),
     "lsprotocol": ("entrypoints/lsp",),
-    "pathspec": ("infra/excludes",),
     "pydantic": ("wire", "infra/config"),
+    "pydantic_core": ("infra/config",),
     "pygls": ("entrypoints/lsp",),
     "subprocess": ("infra/process",),
+    "tomlkit": ("infra/settings",),
     "typing_extensions": EVERYWHERE,
     "unidiff": ("infra/diff",),
     "watchfiles": ("infra/workspace",),
-    "yaml": ("infra/agents", "infra/config", "infra/images"),
+    "yaml": ("infra/agents", "infra/config", "infra/images", "infra/settings"),
     "yarl": ("infra/credential",),  # aiohttp's URL
 }
 VAGUE: Final = frozenset(

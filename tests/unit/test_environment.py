@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from bbox_server.domain.environment import (
     RunFacts,
     assembled,
+    carry,
     effective_patterns,
     forwarded,
     intersected,
     matches,
     merged_patterns,
+    missing_names,
     shell_quoted,
     universal,
 )
@@ -74,3 +76,40 @@ def test_a_quoted_value_is_one_word_of_a_shell(value: str) -> None:
         ("sh", "-c", f"printf %s {shell_quoted(value)}"), capture_output=True, check=True
     )
     assert done.stdout.decode() == value
+
+
+HOST = st.dictionaries(st.sampled_from(["A", "AB", "A.B", "A B", "BBOX_A", "1A", ""]), st.text())
+
+
+@given(st.lists(PATTERNS | st.just("BBOX_*")), HOST)
+def test_what_is_carried_was_asked_for_and_can_be_a_variable(
+    patterns: list[str], environ: dict[str, str]
+) -> None:
+    carried = carry(patterns, environ, {"AB": "a secret"})
+    assert carried.values.keys() <= {"A"}
+    assert all(any(matches(pattern, name) for pattern in patterns) for name in carried.names)
+    assert not carried.values.keys() & carried.held_back.keys()
+
+
+def test_a_variable_that_is_held_back_is_named_with_the_reason() -> None:
+    environ = {"X": "1", "X.Y": "2", "BBOX_X": "3", "XX": "é" * 70_000, "XKEY": "4"}
+    assert carry(["X*", "BBOX_*"], environ, {"XKEY": "it stays"}).held_back == {
+        "X.Y": "it is no name that a shell takes",
+        "BBOX_X": "BBOX_* are set by bbox alone",
+        "XX": "it is longer than 131072 bytes",
+        "XKEY": "it stays",
+    }
+
+
+def test_secrets_are_told_by_their_names() -> None:
+    names = ["A_TOKEN", "AWS_ACCESS_KEY_ID", "SSH_KEY", "GITHUB_PAT", "A_TOKENS", "KEYMAP", "HOME"]
+    carried = carry(names, dict.fromkeys(names, "1"), {})
+    assert carried.secrets == ("AWS_ACCESS_KEY_ID", "A_TOKEN", "GITHUB_PAT", "SSH_KEY")
+
+
+def test_an_empty_value_is_set() -> None:
+    assert missing_names(["A", "B", "C"], {"A": "", "B": "1"}) == ("C",)
+
+
+def test_no_representation_shows_a_value() -> None:
+    assert "hush" not in repr(carry(["A"], {"A": "hush"}, {}))

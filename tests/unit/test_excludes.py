@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import unicodedata
 from pathlib import PurePosixPath
 
 import pytest
@@ -35,6 +36,9 @@ def test_what_is_in_a_secret_directory_is_secret(pattern: str) -> None:
         "a:b.pem",
         "creden\u0301tials.json".replace("\u0301", "\ufeff"),
         "KEY.KEY",
+        ".\uff45\uff4e\uff56",
+        "server.\uff30EM",
+        "\u212aey.\u212aey",
         "x.tfstate.7.backup",
     ],
 )
@@ -68,3 +72,24 @@ def test_a_rule_of_several_components_needs_all_of_them() -> None:
 def test_any_path_has_an_answer(parts: list[str]) -> None:
     path = PurePosixPath(*[part for part in parts if part not in {".", ".."}] or ["a"])
     assert isinstance(is_secret(path), bool)
+
+
+SECRETS = ["server.pem", ".env.local", "id_rsa", "credentials.json", "a.tfstate.1", ".npmrc"]
+# What a disk, or whoever normalises a name, may take for the same letter.
+OTHER_FORMS = {"k": "\u212a", "s": "\u017f"}
+
+
+@given(st.sampled_from(SECRETS), st.data())
+def test_no_other_form_of_a_letter_shows_a_secret(name: str, data: st.DataObject) -> None:
+    forms = st.sampled_from([str.lower, str.upper, _full_width, _other_form])
+    disguised = "".join(data.draw(forms)(char) for char in name)
+    assert is_secret(PurePosixPath("a", disguised))
+    assert is_secret(PurePosixPath("a", unicodedata.normalize("NFD", disguised)))
+
+
+def _full_width(char: str) -> str:
+    return chr(ord(char) + 0xFEE0) if char.isalnum() else char
+
+
+def _other_form(char: str) -> str:
+    return OTHER_FORMS.get(char, char)

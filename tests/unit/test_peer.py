@@ -93,6 +93,40 @@ async def test_what_is_no_frame_is_told_and_ends_the_connection(garbage: bytes) 
         assert await read_frame(reader) is None
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"id": [1], "method": "echo", "params": {}},
+        {"id": None, "method": "echo", "params": {}},
+        {"id": 7, "method": "echo"},
+        {"id": 7, "method": ["echo"], "params": {}},
+        {"id": {}, "result": {}},
+        {"method": "$/cancelRequest", "params": {"id": [1]}},
+        {"method": 5, "params": {}},
+    ],
+    ids=repr,
+)
+async def test_what_is_no_request_is_survived(message: JsonObject) -> None:
+    async with pair() as (_, reader, writer):
+        writer.write(encode_frame(message))
+        writer.write(encode_frame({"id": 1, "method": "echo", "params": {"a": 1}}))
+        answer = await read_frame(reader)
+        if "id" in message and "method" in message:
+            assert answer is not None
+            assert answer["error"] == {"code": -32600, "message": answer["error"]["message"]}  # type: ignore[index]  # an object
+            answer = await read_frame(reader)
+        assert answer == {"jsonrpc": "2.0", "id": 1, "result": {"a": 1}}
+
+
+async def test_an_id_is_in_use_until_its_answer() -> None:
+    async with pair() as (_, reader, writer):
+        for method in ("wait", "echo"):
+            writer.write(encode_frame({"id": 1, "method": method, "params": {}}))
+        answer = await read_frame(reader)
+        assert answer is not None
+        assert answer["error"]["code"] == -32600  # type: ignore[index]  # an object
+
+
 async def test_a_peer_that_is_gone_fails_what_waits() -> None:
     async with pair() as (client, _, writer), asyncio.TaskGroup() as tasks:
         tasks.create_task(client.serve())

@@ -7,12 +7,13 @@ import pytest
 from pydantic import ValidationError
 
 from bbox_server.wire import example
+from bbox_server.wire.command import COMMANDS
 from bbox_server.wire.method import METHODS, NOTIFICATIONS, Method, Notification
 from bbox_server.wire.session import FailureMessage
 from docs.typescript import message_types
 
 
-@pytest.mark.parametrize("method", METHODS, ids=lambda method: str(method.name))
+@pytest.mark.parametrize("method", [*METHODS, *COMMANDS], ids=lambda method: str(method.name))
 def test_the_examples_of_a_method_are_its_messages(method: Method) -> None:
     sent = method.params.model_validate(method.sent)
     answered = method.result.model_validate(method.answered)

@@ -20,7 +20,7 @@ def answer(case: Case) -> object:
         "command": list(agent.command),
         "env_forward": list(agent.env_forward),
         "egress_profile": EgressProfile.STANDARD.value,
-        "credential_paths": [f"{path}/" for path in agent.credential_paths],
+        "credential_paths": [str(path) for path in agent.credential_paths],
         "locked": _hosts(locked),
         "standard": _hosts((*locked, *rules_of(BUILT_IN_GROUPS))),
     }

@@ -43,7 +43,7 @@ def examples(page: str) -> Iterator[Example]:
             yield Example(command=command, shown=tuple(shown))
 
 
-def run_page(page: str, cwd: Path, env: Mapping[str, str]) -> list[str]:
+def run_page(page: str, cwd: Path, env: Mapping[str, str]) -> str:
     """Run everything; returns what printed something else than the page shows."""
     wrong = []
     path = f"{Path(BBOX).parent}{os.pathsep}{env['PATH']}"
@@ -61,4 +61,4 @@ def run_page(page: str, cwd: Path, env: Mapping[str, str]) -> list[str]:
         output = done.stdout.decode(errors="replace")
         if not example.matches(output):
             wrong.append(f"$ {example.command}\n{output}")
-    return wrong
+    return "\n".join(wrong)

@@ -12,6 +12,7 @@ KINDS: Final = {
     "virtiofsd": b"virtiofsd",
     "relay": b"infra.egress.relay",
     "proxy": b"infra.credential",
+    "host": b"session_host()",
 }
 """What a daemon's command line has, and nobody else's of a session."""
 
@@ -28,6 +29,21 @@ def descendants(pid: int) -> dict[int, bytes]:
             found[child] = command_line(child)
             pending.append(child)
     return found
+
+
+def host_of(session: str) -> int:
+    """The pid of a session's host. Raises: LookupError."""
+    for pid in _pids():
+        words = command_line(pid)
+        if session.encode() in words.split(b"\0") and KINDS["host"] in words:
+            return pid
+    raise LookupError(session)
+
+
+def of_session(session: str) -> dict[int, bytes]:
+    """The session's host and all that it has started, with their command lines."""
+    host = host_of(session)
+    return {host: command_line(host), **descendants(host)}
 
 
 def of_kind(processes: Mapping[int, bytes], kind: str) -> list[int]:

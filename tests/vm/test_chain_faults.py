@@ -14,9 +14,9 @@ import pytest
 
 from tests.vm.bbox_command import CODEX_IMAGE, Bbox, Terminal, make_bbox
 from tests.vm.session_processes import (
-    descendants,
     mounts_of,
     of_kind,
+    of_session,
     running_in,
     still_there,
     wait_until,
@@ -29,6 +29,11 @@ WRITER: Final = """
 n=0
 while ! read -r -t 0.05 _; do n=$((n + 1)); echo "content $n" > "file$n"; done
 echo "wrote $n"
+"""
+# The same without a terminal to end it from.
+ENDLESS: Final = """
+n=0
+while sleep 0.05; do n=$((n + 1)); echo "content $n" > "file$n"; done
 """
 FIRST_FILES: Final = 5
 UNREACHABLE: Final = "http://127.0.0.1:9/v1"
@@ -61,16 +66,16 @@ def writing(bbox: Bbox, workspace: Path) -> Iterator[tuple[Terminal, Path, dict[
             60,
             "written",
         )
-        yield terminal, upper, descendants(terminal.process.pid)
+        yield terminal, upper, of_session(session)
 
 
-def wait_for_work(bbox: Bbox, workspace: Path, terminal: Terminal) -> Path:
-    """The session's `u`, once some files are there."""
-    terminal.expect("MicroVM is up", timeout_s=90)
-    session = bbox.sessions(workspace)[0]["id"]
+def wait_for_work(bbox: Bbox, workspace: Path) -> str:
+    """The session, once some files are in its `u`."""
+    wait_until(lambda: bbox.sessions(workspace), 60, "begun")
+    session: str = bbox.sessions(workspace)[0]["id"]
     upper = bbox.session_directory(session) / "upper/u"
-    wait_until((upper / f"file{FIRST_FILES}").exists, 60, "written")
-    return upper
+    wait_until((upper / f"file{FIRST_FILES}").exists, 90, "written")
+    return session
 
 
 def end_writing(terminal: Terminal) -> None:
@@ -105,11 +110,13 @@ def check_nothing_is_left(bbox: Bbox, processes: dict[int, bytes]) -> None:
     assert mounts_of(bbox.home) == []
 
 
-def test_a_killed_bbox_leaves_no_process_and_all_work(bbox: Bbox, workspace: Path) -> None:
+def test_a_killed_host_leaves_no_process_and_all_work(bbox: Bbox, workspace: Path) -> None:
     with writing(bbox, workspace) as (terminal, _, processes):
-        assert all(of_kind(processes, kind) for kind in ("qemu", "virtiofsd", "relay", "proxy"))
-        terminal.process.kill()
-        terminal.process.wait(timeout=10)
+        kinds = ("host", "qemu", "virtiofsd", "relay", "proxy")
+        assert all(of_kind(processes, kind) for kind in kinds)
+        os.kill(of_kind(processes, "host")[0], signal.SIGKILL)
+        assert terminal.wait() == 1
+        assert "The agent's files are kept" in terminal.screen
         check_nothing_is_left(bbox, processes)
     check_work_is_kept(bbox, workspace)
 
@@ -147,12 +154,15 @@ def test_without_its_network_and_its_provider_an_agent_goes_on(bbox: Bbox, works
 
 
 @pytest.mark.parametrize("end", ["SIGTERM", "SIGHUP", "closed window"])
-def test_a_run_that_is_told_to_end_does_so_in_order(bbox: Bbox, workspace: Path, end: str) -> None:
+def test_an_agent_outlives_the_terminal_it_was_started_from(
+    bbox: Bbox, workspace: Path, end: str
+) -> None:
     words = ("run", "--image", CODEX_IMAGE, "--", "bash", "-c", WRITER)
     with bbox.terminal(*words, cwd=workspace) as terminal:
         before = terminal.settings()
-        wait_for_work(bbox, workspace, terminal)
-        processes = descendants(terminal.process.pid)
+        terminal.expect("MicroVM is up", timeout_s=90)
+        session = wait_for_work(bbox, workspace)
+        processes = of_session(session)
         assert terminal.settings() != before  # raw while the agent has it
         if end == "closed window":
             terminal.hang_up()
@@ -161,6 +171,20 @@ def test_a_run_that_is_told_to_end_does_so_in_order(bbox: Bbox, workspace: Path,
             terminal.process.send_signal(signal.Signals[end])
             assert terminal.wait(30) == 128 + signal.Signals[end]
             assert terminal.settings() == before
+            assert f"bbox attach {session}" in terminal.screen
+    assert of_kind(still_there(processes), "qemu")
+    assert bbox.run("stop", cwd=workspace).code == 0
+    check_nothing_is_left(bbox, processes)
+    assert "BBOX off" in bbox.run("logs", "--console", cwd=workspace).out
+    check_work_is_kept(bbox, workspace)
+
+
+def test_a_run_without_a_terminal_ends_with_its_bbox(bbox: Bbox, workspace: Path) -> None:
+    words = ("run", "--image", CODEX_IMAGE, "--", "bash", "-c", ENDLESS)
+    with bbox.start(*words, cwd=workspace) as process:
+        processes = of_session(wait_for_work(bbox, workspace))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
         check_nothing_is_left(bbox, processes)
     assert "BBOX off" in bbox.run("logs", "--console", cwd=workspace).out
     check_work_is_kept(bbox, workspace)

@@ -21,4 +21,4 @@ def test_the_guide_shows_what_happens(sandbox_dir: Path) -> None:
     (project / "list.txt").write_text("one\n")
     for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "Start")):
         subprocess.run(("git", *words), cwd=project, env=bbox.env, check=True)
-    assert run_page("docs/guide/git.md", project, bbox.env) == []
+    assert run_page("docs/guide/git.md", project, bbox.env) == ""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.lsp.raw_client import raw_client
 from tests.vm.bbox_command import BBOX, CODEX_IMAGE, Bbox, make_bbox
+from tests.vm.session_processes import host_of
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(240)]
 
@@ -20,20 +21,6 @@ AGENT = "echo ready; while read word; do echo got-$word; echo $word >>said.txt; 
 @pytest.fixture
 def bbox(sandbox_dir: Path) -> Bbox:
     return make_bbox(sandbox_dir, {})
-
-
-def host_of(session: str) -> int:
-    """The pid of a session's host."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            try:
-                words = (entry / "cmdline").read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if session.encode() in words and b"session_host()" in b" ".join(words):
-                return int(entry.name)
-    message = f"session {session} has no host"
-    raise AssertionError(message)
 
 
 def test_the_agent_works_on_when_its_client_is_killed(bbox: Bbox, tmp_path: Path) -> None:

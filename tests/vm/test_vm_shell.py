@@ -3,9 +3,11 @@
 
 import asyncio
 import os
+from pathlib import PurePosixPath
 
 import pytest
 
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.terminal import GuestCommand, GuestUser
 from tests.vm.booted import BUSYBOX, Booted, say
 
@@ -26,6 +28,31 @@ async def test_a_file_is_written_whole_with_its_mode_and_directories(sandbox: Bo
         assert said.split() == ["700", "sandbox", "640", "sandbox", "1000000"]
         await shell.write_file("/home/sandbox/a b/c'd/file", b"less", 0o600)
         assert await say(shell, "cat ~/'a b'/c*/file; ls ~/'a b'/c*") == "lessfile\n"
+
+
+async def test_many_files_have_their_modes_and_follow_no_link(sandbox: Booted) -> None:
+    files = (
+        GuestFile(path=PurePosixPath("many/a b/é"), content=b"1"),
+        GuestFile(path=PurePosixPath("many/run"), content=b"2", mode=0o700),
+        GuestFile(path=PurePosixPath("many/link"), content=b"3"),
+    )
+    async with sandbox.shell() as shell:
+        await say(shell, "cd; mkdir -m 755 many; echo kept >target; ln -s ../target many/link")
+        await shell.write_files(files, "/home/sandbox")
+        said = await say(
+            shell,
+            "cd; stat -c '%a %U %F' many many/a* many/a*/* many/run many/link; "
+            "cat target many/link",
+        )
+    assert said.splitlines() == [
+        "755 sandbox directory",
+        "700 sandbox directory",
+        "600 sandbox regular file",
+        "700 sandbox regular file",
+        "600 sandbox regular file",
+        "kept",
+        "3",
+    ]
 
 
 async def test_leaving_a_command_ends_it_in_the_guest(sandbox: Booted) -> None:

@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
 
 COMMANDS: Final = (
     "run",
@@ -21,10 +22,15 @@ COMMANDS: Final = (
     "discard",
     "sessions",
     "logs",
+    "config",
+    "trust",
     "list",
+    "auth",
     "doctor",
+    "why",
     "help",
 )
+PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
 EGRESS_PROFILES: Final = ("permissive", "standard", "locked")
 
 EPILOG: Final = """\
@@ -118,7 +124,13 @@ def _run_parser(prog: str) -> Parser:
     parser.add_argument("args", metavar="ARGS", nargs="*", help="arguments for the agent")
     _add_machine_options(parser)
     _add_policy_options(parser)
+    _add_login_options(parser)
     _add_review_options(parser)
+    parser.add_argument(
+        "--progress",
+        choices=PROGRESS_MODES,
+        help="how to show it (default: a spinner on a terminal, simple lines elsewhere)",
+    )
     parser.add_argument("--timings", action="store_true", help="show how long each phase took")
     parser.add_argument(
         "--trace", action="store_true", help="write trace.json (OpenTelemetry) beside the logs"
@@ -130,7 +142,18 @@ def _run_parser(prog: str) -> Parser:
 def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
     parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
+    )
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--workspace-mode",
+        choices=["snapshot", "direct"],
+        help="direct: the agent writes to the directory itself, nothing is reviewed",
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="acknowledge direct mode for this directory"
+    )
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(
@@ -160,6 +183,37 @@ def _add_policy_options(parser: Parser) -> None:
     parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
+    parser.add_argument(
+        "--no-settings", action="store_true", help="do not carry your settings of the agent"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="show what would run and be carried, and end"
+    )
+
+
+def _add_login_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--no-save-credentials",
+        dest="save_login",
+        action="store_false",
+        help="neither carry the agent's saved login nor keep one",
+    )
+    parser.add_argument(
+        "--seed-credentials",
+        dest="seed_login",
+        action="store_true",
+        help="take over the login that the agent has on this host",
+    )
+    parser.add_argument(
+        "--login", dest="log_in", action="store_true", help="start without a key, to log in inside"
+    )
+
+
+def _add_auth_command(parser: Parser) -> None:
+    parser.add_argument("action", choices=["list", "clear"], help="show them, or forget them")
+    parser.add_argument("agent", nargs="?", help="of this agent only")
+    parser.add_argument("--verbose", action="store_true", help="the files and their age, too")
+    parser.add_argument("--force", action="store_true", help="clear all without asking")
 
 
 def _add_review_options(parser: Parser) -> None:
@@ -189,15 +243,19 @@ def _command_parsers() -> dict[str, Parser]:
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
-    for name in ("review", "flush", "undo", "sessions", "list", "doctor", "diff"):
+    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff", "why"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
+    add_config_commands(parsers["config"])
+    add_trust_options(parsers["trust"])
+    _add_auth_command(parsers["auth"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
     parsers["flush"].add_argument(
         "--fast-forward", action="store_true", help="move your branches to the agent's commits"
     )
+    _add_why_command(parsers["why"])
     parsers["stop"].add_argument("--now", action="store_true", help="do not ask the agent to end")
     parsers["discard"].add_argument("--force", action="store_true", help="do not ask")
     parsers["sessions"].add_argument("--all", action="store_true", help="the ended ones too")
@@ -205,6 +263,12 @@ def _command_parsers() -> dict[str, Parser]:
         "--console", action="store_true", help="the guest's console instead of the events"
     )
     parsers["logs"].add_argument("--json", action="store_true", help="events as JSON lines")
+    parsers["logs"].add_argument(
+        "--timings", action="store_true", help="how long each phase took instead"
+    )
+    parsers["logs"].add_argument(
+        "--trace", action="store_true", help="write trace.json (OpenTelemetry) instead"
+    )
     return parsers
 
 
@@ -220,8 +284,20 @@ DESCRIPTIONS: Final = {
     "sessions": "List sessions that run or wait for review.",
     "logs": "Show what happened in a session.",
     "list": "List the agents.",
+    "config": "Write, show and check your configuration.",
+    "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
+    "auth": "List or forget the logins that agents left.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
+    "why": "Tell which rule hides a path from the agent, or that none does.",
 }
+
+
+def _add_why_command(parser: Parser) -> None:
+    parser.add_argument("paths", metavar="PATH", nargs="+", help="in the workspace")
+    parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
+    parser.add_argument(
+        "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
 
 
 def _add_review_command(parser: Parser) -> None:

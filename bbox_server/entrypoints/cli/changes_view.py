@@ -167,10 +167,11 @@ def _described(entry: Entry) -> str:
         case EntryKind.SPECIAL:
             return "no regular file"
         case EntryKind.FILE:
-            return _size(entry.size)
+            return size_text(entry.size)
 
 
-def _size(size: int) -> str:
+def size_text(size: int) -> str:
+    """A size for people."""
     if size < KIBIBYTE:
         return f"{size} bytes"
     return f"{size / KIBIBYTE:.1f} KiB"

@@ -11,7 +11,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
-from bbox_server.entrypoints.cli import machine_commands, review_command, session_commands
+from bbox_server.entrypoints.cli import (
+    auth_command,
+    config_command,
+    machine_commands,
+    review_command,
+    session_commands,
+    trust_command,
+    why_command,
+)
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.failure import as_text, failure_of
@@ -43,8 +51,12 @@ COMMANDS: Final[dict[str, Command]] = {
     "discard": session_commands.discard,
     "sessions": session_commands.sessions,
     "logs": session_commands.logs,
+    "config": config_command.config,
+    "trust": trust_command.trust,
     "list": machine_commands.list_agents,
+    "auth": auth_command.auth,
     "doctor": machine_commands.doctor,
+    "why": why_command.why,
 }
 
 

@@ -2,6 +2,7 @@
 """`bbox AGENT` and `bbox run`."""
 
 import asyncio
+import contextlib
 import os
 from argparse import Namespace
 from typing import Final
@@ -9,21 +10,27 @@ from urllib.parse import quote
 
 from bbox_server.domain.bytesize import parse_mib
 from bbox_server.domain.commit import pending
+from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.gateway import SessionConnection
+from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.review import Review
-from bbox_server.domain.session import ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
+from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
+from bbox_server.entrypoints.cli.auth_command import check_login_options
 from bbox_server.entrypoints.cli.commit_view import commits_waiting
+from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
+from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
-from bbox_server.entrypoints.cli.progress import ProgressLines
+from bbox_server.entrypoints.cli.progress_mode import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
 from bbox_server.entrypoints.cli.review_command import (
     apply_ordinary,
@@ -31,16 +38,21 @@ from bbox_server.entrypoints.cli.review_command import (
     review_interactively,
 )
 from bbox_server.entrypoints.cli.services import Services
+from bbox_server.entrypoints.cli.trust_command import ask_once
+from bbox_server.entrypoints.cli.words import split_words
+from bbox_server.entrypoints.session_host.requests import run_request
 from bbox_server.wire.lifecycle import HowToStop, StopParams
 from bbox_server.wire.peer import failure_error
 from bbox_server.wire.reading import exit_of
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import RunOptions, RunParams
+from bbox_server.wire.run_plan import run_plan_message
 from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 
 # 128 + the signal's number, as shells say it (compat CLI-23)
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
 TERM_CODE: Final = 143
+AFTER: Final = {AfterRun.ASK: "ask", AfterRun.REVIEW: "review", AfterRun.APPLY: "auto"}
 HINTS: Final = {
     "KILL": "the agent was killed; if memory ran out, give it more: --memory 8g",
     "SEGV": "the agent crashed (segmentation fault)",
@@ -52,26 +64,46 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
-    log = services.run_log()
-    lines = ProgressLines(stream=console.error, style=console.style, live=console.error.isatty())
+    if values.dry_run:
+        with progress_view(values.progress, console) as progress:
+            return await _dry_run(params, values, services, console, progress)
+    ask_once(values, services, console)
     async with services.gateway().start() as connection:
-        await ask(connection, "bbox/run", params, SessionMessage)
-        attached = AttachedTerminal(
-            connection=connection, terminal=terminal, progress=FanOut(observers=(lines, log))
-        )
-        ended = await follow(attached, connection, terminal, console)
+        with progress_view(values.progress, console) as progress:
+            await ask(connection, "bbox/run", params, SessionMessage)
+            attached = AttachedTerminal(connection=connection, terminal=terminal, progress=progress)
+            ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
         review = RemoteReview(connection)
         outcome = await _outcome(ended, review)
         code = await _end(ended, values, services, console, review)
     if values.timings:
-        console.note("\n".join(("Timing summary:", *log.timings())))
-    if values.trace:
-        console.note(f"Trace output: {log.export(connection.session)}")
+        spans = spans_of(services.logs.events(connection.session))
+        console.note("\n".join(("Timing summary:", *timing_lines(spans))))
+    if trace := services.logs.trace(connection.session):
+        console.note(f"Trace output: {trace}")
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
+
+
+async def _dry_run(
+    params: RunParams,
+    values: Namespace,
+    services: Services,
+    console: Console,
+    progress: ProgressObserver,
+) -> int:
+    plan = await services.plan(progress)(run_request(params, dict(services.environ)))
+    request = plan.request
+    message = run_plan_message(plan.name, plan.image, request.workspace, plan.launch)
+    if values.json:
+        console.say(message.to_json(indent=2))
+        return 0
+    for line in dry_run_lines(message):
+        console.say(line)
+    return 0
 
 
 async def attach(values: Namespace, services: Services, console: Console) -> int:
@@ -113,13 +145,17 @@ async def follow(
     console: Console,
 ) -> SessionMessage:
     """See a run to its end. Raises: how it failed."""
+    has_terminal = terminal.size() is not None  # asked now: a closed window has no size
     try:
         await attached()
     except asyncio.CancelledError:
-        if attached.has_started and terminal.size() is not None:
+        if attached.has_started and has_terminal:
             # The terminal is gone, or bbox is told to go: the agent works on.
             session = connection.session
-            console.note(f"Session {session} goes on: bbox attach {session}, bbox stop {session}")
+            with contextlib.suppress(OSError):
+                console.note(
+                    f"Session {session} goes on: bbox attach {session}, bbox stop {session}"
+                )
         else:
             await attached.stop(HowToStop.GRACEFUL if attached.has_started else HowToStop.NOW)
         raise
@@ -157,7 +193,9 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or `bbox run --image REF -- COMMAND`.",
         )
-    env_forward, allow_hosts = _words(values.env_forward), _words(values.allow_host)
+    check_login_options(values)
+    _check_mode(values)
+    env_forward, allow_hosts = split_words(values.env_forward), split_words(values.allow_host)
     validate_patterns(env_forward)
     for text in allow_hosts:
         parse_host_rule(text)
@@ -174,12 +212,30 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             tmp_size_mib=parse_mib(values.tmp_size) or None,
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
-            excludes=_words(values.exclude),
-            git_token=bool(values.git_token),
-            git_ssh_agent=bool(values.git_ssh_agent),
+            config_file=config_file(values, services),
+            git_token=values.git_token,
+            git_ssh_agent=values.git_ssh_agent,
+            save_login=values.save_login,
+            seed_login=values.seed_login,
+            log_in=values.log_in,
+            workspace_mode=WorkspaceMode(values.workspace_mode) if values.workspace_mode else None,
+            acknowledge_direct=values.yes,
+            trace=values.trace,
+            excludes=split_words(values.exclude),
+            import_settings=not values.no_settings,
         ),
         terminal=size_message(terminal.size()),
     )
+
+
+def _check_mode(values: Namespace) -> None:
+    """Compat CLI-14: what can't be reviewed is not promised to be."""
+    if values.workspace_mode == WorkspaceMode.DIRECT and values.review in {"review", "auto"}:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause="In direct mode there is nothing to review or to accept.",
+            remediation="Leave out --review and --auto-accept, or --workspace-mode direct.",
+        )
 
 
 def _cpus(count: int) -> int | None:
@@ -189,12 +245,11 @@ def _cpus(count: int) -> int | None:
             cause=f"--cpus is {count}.",
             remediation="Give a number of 1 or more, or leave it out.",
         )
-    return min(count, os.cpu_count() or 1) or None
+    return count or None
 
 
 def _workspace_uri(given: str | None, services: Services) -> str:
-    path = os.path.realpath(os.path.join(services.directory, given or "."))  # noqa: PTH118 (bytes that are no UTF-8 stay)
-    return f"file://{quote(os.fsencode(path))}"
+    return f"file://{quote(os.fsencode(workspace_of(given, services)))}"
 
 
 def _image(given: str | None, services: Services) -> str | None:
@@ -203,11 +258,6 @@ def _image(given: str | None, services: Services) -> str | None:
     if prefix != "oci" or not path or path.startswith("/"):
         return given
     return f"oci:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
-
-
-def _words(values: list[str]) -> tuple[str, ...]:
-    """Repeatable and comma-splitting, as the flags of compat CLI-05 are."""
-    return tuple(word.strip() for value in values for word in value.split(",") if word.strip())
 
 
 def _tell_exit(status: ExitStatus, console: Console) -> None:
@@ -227,10 +277,11 @@ async def _end(
     review: OpenedReview,
 ) -> int:
     if ended.state is SessionState.DONE:
-        console.note("No workspace changes detected.")
+        direct = "Direct mode: what the agent changed is in the workspace."
+        console.note(direct if ended.generation is None else "No workspace changes detected.")
         return 0
     listed = await review.changes.list()
-    choice = values.review
+    choice = values.review if values.review != "ask" else AFTER[ended.after]
     if choice == "ask":
         choice = _ask(listed, console) if console.interactive else "later"
     if choice == "auto":

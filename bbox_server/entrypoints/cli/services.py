@@ -6,25 +6,19 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.explain_path import ExplainPath
+from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
+from bbox_server.application.plan_run import PlanRun
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
+from bbox_server.domain.login import LoginStore
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
 from bbox_server.domain.workspace import HostPath
-
-
-class RunLog(ProgressObserver, Protocol):
-    """Progress that remembers what it saw."""
-
-    def timings(self) -> tuple[str, ...]:
-        """One line a phase."""
-        ...
-
-    def export(self, session: SessionId) -> HostPath:
-        """Write the session's trace; returns where it is."""
-        ...
 
 
 class SessionLogs(Protocol):
@@ -36,6 +30,10 @@ class SessionLogs(Protocol):
 
     def console(self, session: SessionId) -> str:
         """The guest's console, escaped."""
+        ...
+
+    def trace(self, session: SessionId) -> HostPath | None:
+        """Where its trace is, if it has one."""
         ...
 
 
@@ -52,8 +50,13 @@ class Services:
     sessions: SessionStore
     find: FindSession
     agents: Callable[[], AgentRegistry]
+    logins: Callable[[], LoginStore]
     gateway: Callable[[], SessionGateway]
-    run_log: Callable[[], RunLog]
     diagnose: Callable[[], Diagnose]
+    explain: Callable[[], ExplainPath]
+    plan: Callable[[ProgressObserver], PlanRun]
     logs: SessionLogs
+    trace: Callable[[], ExportTrace]
     desk: Desk
+    configs: Callable[[], ResolveConfig]
+    config_writer: Callable[[], ConfigWriter]

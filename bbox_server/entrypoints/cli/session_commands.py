@@ -11,6 +11,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.review import Review, ReviewItem
 from bbox_server.domain.session import ENDED, SessionEvent, SessionRecord, SessionState
+from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.changes_view import item_text, summary_lines
 from bbox_server.entrypoints.cli.commit_view import branch_lines
 from bbox_server.entrypoints.cli.console import Console
@@ -143,7 +144,14 @@ async def logs(values: Namespace, services: Services, console: Console) -> int:
     if values.console:
         services.desk.show(services.logs.console(record.id))
         return 0
+    if values.trace:
+        console.say(services.trace().now(record))
+        return 0
     events = services.logs.events(record.id)
+    if values.timings:
+        for line in timing_lines(spans_of(events)):
+            console.say(line)
+        return 0
     if values.json:
         for line in _event_lines(events, as_json=True):
             console.out.write(line)

@@ -1,19 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""bbox/* and its commands: decoded, handed on, encoded."""
+"""bbox/*: decoded, handed on, encoded."""
 
 from collections.abc import Mapping
 
-from bbox_server.domain.decision import accept_in_bulk
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.session import ENDED, SessionId, SessionRecord
 from bbox_server.entrypoints.lsp.hosts import Hosts
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.wire.frame import JsonObject
 from bbox_server.wire.lifecycle import SessionsListParams
 from bbox_server.wire.params import read_params
-from bbox_server.wire.reading import item_of
-from bbox_server.wire.review_request import ChangesPage, SessionParams
+from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import AgentsMessage, agent_message
 from bbox_server.wire.session import SessionsMessage, doctor_message, session_message
 from bbox_server.wire.workspace_uri import workspace_path
@@ -24,7 +21,7 @@ class Handlers:
 
     def __init__(self, services: LspServices, hosts: Hosts) -> None:
         self._services = services
-        self._hosts = hosts
+        self.hosts = hosts
 
     async def request(self, method: str, params: object) -> JsonObject:
         """Any method of the table. Raises: RpcError, BboxError."""
@@ -42,32 +39,10 @@ class Handlers:
                 assert isinstance(message, SessionParams)  # noqa: S101 (the table says so)
                 return session_message(self._record(message.session)).to_object()
             case "bbox/run":
-                return await (await self._hosts.new()).request(method, sent)
+                return await (await self.hosts.new()).request(method, sent)
             case _:
-                connection = await self._hosts.to(SessionId(str(sent.get("session"))))
+                connection = await self.hosts.to(SessionId(str(sent.get("session"))))
                 return await connection.request(method, sent)
-
-    async def command(self, name: str, arguments: JsonObject) -> JsonObject:
-        """A command of `workspace/executeCommand`; its one argument is an object."""
-        match name:
-            case "bbox.run":
-                return await self.request("bbox/run", arguments)
-            case "bbox.stop":
-                return await self.request("bbox/sessions/stop", arguments)
-            case "bbox.review":
-                return await self.request("bbox/changes/list", {"withHunks": True, **arguments})
-            case _:
-                return await self._apply(arguments)
-
-    async def _apply(self, arguments: JsonObject) -> JsonObject:
-        """Accept what may be accepted unasked, and write it."""
-        params = {"session": arguments.get("session")}
-        read_params("bbox/flush/plan", params)
-        connection = await self._hosts.to(SessionId(str(params["session"])))
-        await _accept_ordinary(connection)
-        plan = await connection.request("bbox/flush/plan", params)
-        shown = {**params, "planHash": plan["planHash"]}
-        return await connection.request("bbox/flush/apply", shown)
 
     async def _agents(self) -> AgentsMessage:
         stored = await self._services.images().list()
@@ -97,32 +72,3 @@ class Handlers:
             cause=f"There is no session {session[:32]!r}.",
             remediation="Look at the list of sessions again.",
         )
-
-
-async def _accept_ordinary(connection: SessionConnection) -> None:
-    cursor: object = None
-    while True:
-        params = {"session": connection.session, "withHunks": True}
-        page = ChangesPage.model_validate(
-            await connection.request(
-                "bbox/changes/list", params if cursor is None else {**params, "cursor": cursor}
-            ),
-            extra="ignore",
-        )
-        chosen = accept_in_bulk(map(item_of, page.changes)).decisions
-        decisions = [
-            {"change": d.change, "verdict": d.verdict.value, **({"hunk": d.hunk} if d.hunk else {})}
-            for d in chosen
-        ]
-        if decisions:
-            await connection.request(
-                "bbox/review/decide",
-                {
-                    "session": connection.session,
-                    "revision": page.revision,
-                    "decisions": decisions,
-                },
-            )
-        cursor = page.next_cursor
-        if cursor is None:
-            return

@@ -5,6 +5,7 @@ import argparse
 import asyncio
 import logging
 import signal
+import sys
 from collections.abc import Callable, Sequence
 
 from bbox_server.entrypoints.lsp.server import BboxServer
@@ -33,5 +34,9 @@ async def _serve(socket: str | None, services: Callable[[], LspServices]) -> int
     if socket is None:
         reader, writer = await standard_streams()
     else:
-        reader, writer = await asyncio.open_unix_connection(socket, limit=READ_LIMIT_BYTES)
+        try:
+            reader, writer = await asyncio.open_unix_connection(socket, limit=READ_LIMIT_BYTES)
+        except OSError as error:
+            sys.stderr.write(f"bbox-server: {socket}: {error.strerror}. Does the editor listen?\n")
+            return 1
     return await BboxServer(services()).serve(reader, writer)

@@ -35,4 +35,16 @@ HOST_METHODS: Final = (
     "bbox/flush/undo",
 )
 RUN: Final = "bbox/run"
-COMMANDS: Final = ("bbox.run", "bbox.stop", "bbox.review", "bbox.apply")
+LARGE_ANSWERS: Final = frozenset(
+    {
+        "bbox/changes/list",
+        "bbox/changes/get",
+        "bbox/file/read",
+        "bbox/review/decide",
+        "bbox/review/edit",
+        "bbox/review/undo",
+    }
+)
+"""They carry contents of files, or lines of them."""
+
+COMMANDS: Final = ("bbox.run", "bbox.stop", "bbox.review", "bbox.decide", "bbox.apply")

@@ -3,75 +3,67 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import Any, Final
 
 from lsprotocol import types
 from pygls.exceptions import JsonRpcException
 from pygls.lsp.server import LanguageServer
-from pygls.protocol import (
-    JsonRPCNotification,
-    JsonRPCRequestMessage,
-    JsonRPCResponseMessage,
-    LanguageServerProtocol,
-    default_converter,
-)
-from pygls.protocol.language_server import lsp_method
 from typing_extensions import override
 
 from bbox_server.domain.gateway import Notice
-from bbox_server.entrypoints.lsp.failure import answered
+from bbox_server.entrypoints.lsp.client import Client
+from bbox_server.entrypoints.lsp.envelope import (
+    INVALID_PARAMS,
+    PARSE_ERROR,
+    Envelope,
+    RefusedError,
+    open_envelope,
+)
+from bbox_server.entrypoints.lsp.failure import answered, request_failed, shown_failure
+from bbox_server.entrypoints.lsp.gate import EXIT
 from bbox_server.entrypoints.lsp.hosts import Hosts
 from bbox_server.entrypoints.lsp.names import (
     CALLER_METHODS,
     COMMANDS,
     HOST_METHODS,
-    PROTOCOL_VERSION,
+    LARGE_ANSWERS,
     RUN,
 )
+from bbox_server.entrypoints.lsp.owned_tasks import OwnedTasks
+from bbox_server.entrypoints.lsp.protocol import BboxProtocol, plain_converter
 from bbox_server.entrypoints.lsp.services import LspServices
-from bbox_server.entrypoints.lsp.transport import StreamsWriter, next_message
-from bbox_server.wire.frame import FrameError, JsonObject
+from bbox_server.entrypoints.lsp.transport import StreamsWriter, next_body
+from bbox_server.wire.frame import FrameError, JsonObject, decode_body
 
 NAME: Final = "bbox-server"
-# JSON-RPC 2.0, 5.1, and LSP 3.17
-PARSE_ERROR: Final = -32700
-INVALID_PARAMS: Final = -32602
-NOT_INITIALIZED: Final = -32002
+LARGE_AT_ONCE: Final = 4
+"""Answers of up to 22 MiB that are made before the client has read the ones before."""
 
-Request = Callable[[str, object], Awaitable[JsonObject]]
 log = logging.getLogger(__name__)
-
-
-class BboxProtocol(LanguageServerProtocol):
-    """Says in `initialize` which version of bbox/* it speaks."""
-
-    @override
-    @lsp_method(types.INITIALIZE)
-    def lsp_initialize(self, params: types.InitializeParams) -> Any:
-        """Add what we are to what pygls answers."""
-        result = yield from super().lsp_initialize(params)
-        bbox = {"protocolVersion": PROTOCOL_VERSION, "version": self._server.version}
-        result.capabilities.experimental = {"bbox": bbox}
-        return result
 
 
 class BboxServer(LanguageServer):
     """Registers the methods; `serve` carries one client's messages."""
 
+    protocol: BboxProtocol
+
     def __init__(self, services: LspServices) -> None:
         super().__init__(
             name=NAME,
             version=services.version,
+            # Buffers are the editor's: nothing is asked of them.
+            text_document_sync_kind=types.TextDocumentSyncKind.None_,
             protocol_cls=BboxProtocol,
-            converter_factory=_converter,
+            converter_factory=plain_converter,
         )
         self._services = services
-        self._request: Request | None = None
+        self._large = asyncio.Semaphore(LARGE_AT_ONCE)
         for method in (*CALLER_METHODS, *HOST_METHODS, RUN):
             self._offer(method)
         for command in COMMANDS:
             self._offer_command(command)
+        self._offer_review()
 
     @override
     def report_server_error(self, error: Exception, source: Any) -> None:
@@ -80,85 +72,100 @@ class BboxServer(LanguageServer):
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
         """Answer until the client leaves; returns the process's exit code (LSP 3.17, exit)."""
-        stream = StreamsWriter(writer)
-        self.protocol.set_writer(stream)
-        async with asyncio.TaskGroup() as tasks:
+        self._stream = StreamsWriter(writer)
+        self.protocol.set_writer(self._stream)
+        async with asyncio.TaskGroup() as group:
 
             async def forward(notice: Notice) -> None:
-                await stream.drain()
+                await self._stream.drain()
                 self.protocol.notify(notice.method, dict(notice.params))
 
-            hosts = Hosts(self._services.gateway, tasks, forward)
-            self._hosts = hosts
-            await self._read(reader, stream)
-            hosts.close()
-        stream.close()
-        return 0 if self.protocol._shutdown else 1  # noqa: SLF001 (pygls has no other way to ask)
+            self._tasks = OwnedTasks(group)
+            self._client = Client(self.protocol, self._stream)
+            self._hosts = Hosts(self._services.gateway, self._tasks, forward)
+            await self._read(reader)
+            self._tasks.close()
+        self._stream.close()
+        return 0 if self.protocol.gate.is_shut_down else 1
 
-    async def _read(self, reader: asyncio.StreamReader, stream: StreamsWriter) -> None:
-        is_initialized = False
+    async def _read(self, reader: asyncio.StreamReader) -> None:
         while True:
-            await stream.drain()
+            await self._stream.drain()
             try:
-                message = await next_message(reader)
+                body = await next_body(reader)
+                if body is None or self._take(body):
+                    return
             except FrameError as error:
-                self._fail(None, PARSE_ERROR, str(error))
-                continue
-            if message is None or message.get("method") == "exit":
-                return
-            if not is_initialized and message.get("method") != types.INITIALIZE:
-                if "id" in message:
-                    self._fail(message["id"], NOT_INITIALIZED, "initialize comes first")
-                continue
-            is_initialized = True
-            self._take(message)
+                self._refuse(RefusedError(PARSE_ERROR, str(error)))
+            except RefusedError as error:
+                self._refuse(error)
 
-    def _take(self, message: JsonObject) -> None:
+    def _take(self, body: bytes) -> bool:
+        """Whether it was the last message. Raises: FrameError, RefusedError."""
+        envelope = open_envelope(decode_body(body))
+        if envelope.method == EXIT:
+            return True
+        if self.protocol.gate.admit(envelope, len(body)):
+            self._handle(envelope)
+        return False
+
+    def _handle(self, envelope: Envelope) -> None:
         try:
-            self.protocol.handle_message(self.protocol.structure_message(message))
+            message = self.protocol.structure_message(envelope.content)
         except JsonRpcException as error:
-            if "id" in message and "method" in message:
-                self._fail(message["id"], INVALID_PARAMS, error.message or "invalid params")
+            if envelope.is_request:
+                self.protocol.gate.answered(envelope.number or 0)
+                text = error.message or "the params are not those of the method"
+                raise RefusedError(INVALID_PARAMS, text, envelope.number) from error
+            return
+        self.protocol.handle_message(message)
 
-    def _fail(self, number: object, code: int, text: str) -> None:
-        error = {"code": code, "message": text}
-        self.protocol._send_data({"jsonrpc": "2.0", "id": number, "error": error})  # noqa: SLF001 (as above)
+    def _refuse(self, refused: RefusedError) -> None:
+        error = {"code": refused.code, "message": str(refused)}
+        answer = {"jsonrpc": "2.0", "id": refused.number, "error": error}
+        self.protocol._send_data(answer)  # noqa: SLF001 (pygls has no other way to say it)
 
     def _offer(self, method: str) -> None:
         async def answer(params: Any) -> JsonObject:  # noqa: ANN401 (JSON, checked by the handler)
-            return await answered(self._handlers().request(method, params))
+            if method in LARGE_ANSWERS:
+                await self._take_turn()
+            return await answered(self._commands.handlers.request(method, params), request_failed)
 
         self.feature(method)(answer)
 
+    async def _take_turn(self) -> None:
+        """Wait until there is room for a large answer; the turn ends when it is on its way."""
+        number = self.protocol.msg_id
+        assert number is not None  # noqa: S101 (only requests come here)
+        await self._large.acquire()
+        self.protocol.gate.after(number, self._large.release)
+        await self._stream.drain()
+
     def _offer_command(self, name: str) -> None:
-        # pygls takes a function's signature for the types of a command's arguments.
-        async def run(*arguments: Any) -> JsonObject:  # noqa: ANN401 (JSON, checked by the handler)
-            first = arguments[0] if arguments and isinstance(arguments[0], dict) else {}
-            return await answered(self._handlers().command(name, first))
+        async def run(params: types.ExecuteCommandParams) -> JsonObject:
+            first = params.arguments[0] if params.arguments else {}
+            work = self._commands.execute(name, first, params.work_done_token)
+            return await answered(work, shown_failure)
 
         self.command(name)(run)
 
-    def _handlers(self) -> Any:  # noqa: ANN401 (its module is imported late)
+    def _offer_review(self) -> None:
+        kinds = types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix])
+
+        async def actions(params: types.CodeActionParams) -> Any:  # noqa: ANN401 (one of two lists)
+            return self._commands.actions(params)
+
+        def cancel(params: types.WorkDoneProgressCancelParams) -> None:
+            self._client.cancelled(params.token)
+
+        self.feature(types.TEXT_DOCUMENT_CODE_ACTION, kinds)(actions)
+        self.feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)(cancel)
+
+    @cached_property
+    def _commands(self) -> Any:  # noqa: ANN401 (its modules are imported late)
         # pydantic and the messages: not needed to answer `initialize`.
+        from bbox_server.entrypoints.lsp.commands import Commands
         from bbox_server.entrypoints.lsp.handlers import Handlers
 
-        return Handlers(self._services, self._hosts)
-
-
-def _converter() -> Any:  # noqa: ANN401 (cattrs's own)
-    """pygls's, with params and results left as the JSON that they are."""
-    converter: Any = default_converter()  # type: ignore[no-untyped-call] # pygls's own
-    for kind, part in (
-        (JsonRPCRequestMessage, "params"),
-        (JsonRPCNotification, "params"),
-        (JsonRPCResponseMessage, "result"),
-    ):
-        converter.register_structure_hook(kind, _plain(part))
-    return converter
-
-
-def _plain(part: str) -> Callable[[Any, Any], Any]:
-    def structure(data: Any, kind: Any) -> Any:  # noqa: ANN401 (cattrs's own)
-        return kind(**{part: None, **data})
-
-    return structure
+        handlers = Handlers(self._services, self._hosts)
+        return Commands(self._services, handlers, self._client, self._tasks)

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Final
 
-from bbox_server.wire.frame import FrameError, JsonObject, read_frame
+from bbox_server.wire.frame import FrameError, read_body
 
 READ_LIMIT_BYTES: Final = 1 << 16
 WRITE_LIMIT_BYTES: Final = 1 << 20
@@ -50,14 +50,13 @@ async def standard_streams() -> tuple[asyncio.StreamReader, asyncio.StreamWriter
     return reader, asyncio.StreamWriter(transport, protocol, None, loop)
 
 
-async def next_message(reader: asyncio.StreamReader) -> JsonObject | None:
-    """The next frame; garbage before it is told once. Raises: FrameError."""
+async def next_body(reader: asyncio.StreamReader) -> bytes | None:
+    """The next frame's body; garbage before it is told once. Raises: FrameError."""
     try:
-        return await read_frame(reader)
+        return await read_body(reader)
     except FrameError as error:
-        if error.is_synced:
-            raise
-        await _skip_garbage(reader)
+        if not error.is_synced:
+            await _skip_garbage(reader)
         raise
 
 

@@ -197,6 +197,8 @@ class Host:
         watching.cancel()
 
     async def _watch_overlay(self) -> None:
+        if self.record().generation is None:
+            return  # direct mode: nothing waits for review
         overlay = self._live_review().parts.changes.overlay
         async for _ in overlay.watch():
             self.services.observer().event(EventKind.CHANGES, {})

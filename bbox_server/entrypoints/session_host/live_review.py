@@ -8,9 +8,11 @@ from typing_extensions import override
 
 from bbox_server.application.open_review import ReviewParts
 from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.application.told_phase import told_phase
 from bbox_server.domain.commit import RefUpdate
 from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
+from bbox_server.domain.progress import Phase
 from bbox_server.domain.session import EventKind
 
 
@@ -60,7 +62,8 @@ class LiveReview(OpenedReview):
 
     @override
     async def flush(self, shown: PlanHash) -> FlushReport:
-        return self._announced(await self.parts.flush(shown))
+        with told_phase(self.parts.observer, Phase.FLUSH, "Applying the accepted changes"):
+            return self._announced(await self.parts.flush(shown))
 
     @override
     async def undo(self, flush: FlushId | None = None) -> FlushReport:

@@ -2,7 +2,6 @@
 """One agent from its file."""
 
 import re
-from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.domain.agent import (
@@ -21,10 +20,12 @@ from bbox_server.domain.credential import ProviderId
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.image import ImageReference, parse_reference
 from bbox_server.infra.agents.document import Document, invalid
+from bbox_server.infra.agents.manifest import decode_mcp, decode_settings, home_path
 
 _KEYS: Final = (
     *("name", "description", "image", "command", "unattended", "env_forward", "env", "memory"),
-    *("resources", "credential_paths", "providers", "hosts", "files"),
+    *("resources", "credential_paths", "providers", "hosts", "files", "env_required"),
+    *("settings", "mcp_servers"),
 )
 _VARIABLE: Final = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 _PATTERN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\*?")
@@ -57,15 +58,18 @@ def decode_agent(document: Document, registry: str) -> Agent:
         command=command,
         unattended=document.texts("unattended"),
         env_forward=_patterns(document),
+        env_required=document.texts("env_required"),
         env=_variables(document.child("env")),
         memory=_memory(document.child("memory")),
         resources=_resources(document.child("resources")),
         credential_paths=tuple(
-            _home_path(document, path) for path in document.texts("credential_paths")
+            home_path(document, path) for path in document.texts("credential_paths")
         ),
         providers=providers,
         hosts=tuple(map(parse_host_rule, document.texts("hosts"))),
         files=files,
+        settings=decode_settings(document),
+        mcp_servers=decode_mcp(document),
     )
 
 
@@ -93,7 +97,7 @@ def _file(document: Document, known: frozenset[str]) -> AgentFile:
     document.only("path", "content")
     template = document.text("content")
     _check_template(document, template, known)
-    return AgentFile(path=_home_path(document, document.text("path")), template=template)
+    return AgentFile(path=home_path(document, document.text("path")), template=template)
 
 
 def _check_template(document: Document, template: str, known: frozenset[str]) -> None:
@@ -103,13 +107,6 @@ def _check_template(document: Document, template: str, known: frozenset[str]) ->
         raise invalid(f"{document.place}: a lone $ (write $$).") from error
     if unknown:
         raise invalid(f"{document.place}: unknown ${{{min(unknown)}}}.")
-
-
-def _home_path(document: Document, text: str) -> PurePosixPath:
-    path = PurePosixPath(text)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
-        raise invalid(f"{document.place}: {text!r} does not lead into the home.")
-    return path
 
 
 def _variables(document: Document) -> dict[str, str]:

@@ -10,9 +10,12 @@ from bbox_server.domain.excludes import (
     ExcludeRules,
     Hidden,
     HideTier,
+    IgnoreFileReader,
     PathMatcher,
+    PatternLine,
     parents_below,
 )
+from bbox_server.infra.excludes.gitignore import GitIgnores, gitignore_rules
 from bbox_server.infra.excludes.ruleset import Ruleset
 
 
@@ -46,7 +49,7 @@ class DiffMatcher(PathMatcher):
     __slots__ = ("_gitignore", "_parents", "_snapshot")
 
     def __init__(
-        self, snapshot: SnapshotMatcher, gitignore: Ruleset, parents: tuple[str, ...] = ()
+        self, snapshot: SnapshotMatcher, gitignore: GitIgnores, parents: tuple[str, ...] = ()
     ) -> None:
         self._snapshot = snapshot
         self._gitignore = gitignore
@@ -75,12 +78,14 @@ class DiffMatcher(PathMatcher):
 
 def snapshot_matcher(rules: ExcludeRules) -> SnapshotMatcher:
     """The matcher of a workspace's root (EXC-04 to EXC-06)."""
-    performance = [(HideTier.PERFORMANCE, line) for line in PERFORMANCE_PATTERNS]
+    performance = [
+        (HideTier.PERFORMANCE, PatternLine(text=pattern)) for pattern in PERFORMANCE_PATTERNS
+    ]
     user = [(HideTier.USER, line) for line in (*rules.file_patterns, *rules.extra_patterns)]
     return SnapshotMatcher(Ruleset([*performance, *user]))
 
 
-def diff_matcher(rules: ExcludeRules) -> DiffMatcher:
+def diff_matcher(rules: ExcludeRules, ignore_files: IgnoreFileReader) -> DiffMatcher:
     """The matcher of a workspace's root (EXC-07, EXC-08)."""
-    gitignore = Ruleset([(HideTier.GITIGNORE, line) for line in rules.gitignore_patterns])
+    gitignore = GitIgnores((gitignore_rules(rules.gitignore_patterns),), ignore_files)
     return DiffMatcher(snapshot_matcher(rules), gitignore)

@@ -4,10 +4,8 @@
 import os
 import stat
 from pathlib import Path
-from typing import Final
 
-SIZE_LIMIT_BYTES: Final = 1 << 20
-"""As brood-box's cap of a config file (compat CFG-03)."""
+from bbox_server.domain.excludes import IGNORE_FILE_LIMIT_BYTES
 
 
 class UnusableFileError(Exception):
@@ -23,7 +21,7 @@ def read_lines(path: Path) -> tuple[str, ...]:
     try:
         # O_NONBLOCK: opening a fifo must not wait for someone to write to it.
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return ()
     except OSError as error:
         reason = "it is a symbolic link" if path.is_symlink() else str(error.strerror)
@@ -33,9 +31,14 @@ def read_lines(path: Path) -> tuple[str, ...]:
         msg = "it is no regular file"
         raise UnusableFileError(msg)
     with os.fdopen(fd, "rb") as file:
-        content = file.read(SIZE_LIMIT_BYTES + 1)
-    if len(content) > SIZE_LIMIT_BYTES:
-        msg = f"it is larger than {SIZE_LIMIT_BYTES} bytes"
+        content = file.read(IGNORE_FILE_LIMIT_BYTES + 1)
+    if len(content) > IGNORE_FILE_LIMIT_BYTES:
+        msg = f"it is larger than {IGNORE_FILE_LIMIT_BYTES} bytes"
         raise UnusableFileError(msg)
+    return lines_of(content)
+
+
+def lines_of(content: bytes) -> tuple[str, ...]:
+    """The lines of an ignore file, without a byte-order mark and carriage returns."""
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
     return tuple(line.removesuffix("\r") for line in text.split("\n"))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bbox_server.domain.excludes import Hidden, HideTier
+from bbox_server.domain.excludes import Hidden, HideTier, PatternLine
 from bbox_server.infra.excludes.wildmatch import IgnorePattern, as_bytes, compile_line
 
 PATTERN_LIMIT: Final = 10_000
@@ -14,12 +14,19 @@ PATTERN_LIMIT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
+class Rule:
+    """A pattern in its list.
+
+    Attributes:
+        hidden: What it says of what it matches; None for "not hidden".
+    """
+
     index: int
     pattern: IgnorePattern
     hidden: Hidden | None
 
     def matches(self, text: str, *, is_directory: bool) -> bool:
+        """Whether the pattern is one of an entry."""
         pattern = self.pattern
         if pattern.directory_only and not is_directory:
             return False
@@ -31,7 +38,7 @@ class Ruleset:
 
     __slots__ = ("_anchored", "_any_name", "_by_name", "_literals", "_path")
 
-    def __init__(self, patterns: Sequence[tuple[HideTier, str]]) -> None:
+    def __init__(self, patterns: Sequence[tuple[HideTier, PatternLine]]) -> None:
         rules = _rules(patterns)
         self._path = ""
         self._anchored = tuple(rule for rule in reversed(rules) if rule.pattern.anchored)
@@ -55,6 +62,11 @@ class Ruleset:
 
     def hidden(self, name: str, *, is_directory: bool) -> Hidden | None:
         """What hides an entry, if the last pattern that matches it does."""
+        decision = self.decide(name, is_directory=is_directory)
+        return None if decision is None else decision.hidden
+
+    def decide(self, name: str, *, is_directory: bool) -> "Rule | None":
+        """The last pattern that matches an entry, whether it hides or shows it."""
         key = as_bytes(name)
         best = self._last_by_name(key, is_directory=is_directory)
         for rule in self._anchored:
@@ -63,9 +75,9 @@ class Ruleset:
             if rule.matches(self._path + key, is_directory=is_directory):
                 best = rule
                 break
-        return None if best is None else best.hidden
+        return best
 
-    def _last_by_name(self, key: str, *, is_directory: bool) -> _Rule | None:
+    def _last_by_name(self, key: str, *, is_directory: bool) -> Rule | None:
         if key not in self._literals and (
             self._any_name is None or self._any_name.fullmatch(key) is None
         ):
@@ -75,15 +87,15 @@ class Ruleset:
         )
 
 
-def _rules(patterns: Sequence[tuple[HideTier, str]]) -> list[_Rule]:
-    rules: list[_Rule] = []
+def _rules(patterns: Sequence[tuple[HideTier, PatternLine]]) -> list[Rule]:
+    rules: list[Rule] = []
     for tier, line in patterns:
-        pattern = compile_line(line)
+        pattern = compile_line(line.text)
         if pattern is not None:
-            hidden = None if pattern.negated else Hidden(tier=tier, pattern=line)
-            rules.append(_Rule(len(rules), pattern, hidden))
+            says = Hidden(tier=tier, pattern=line.text, source=line.source, number=line.number)
+            rules.append(Rule(len(rules), pattern, None if pattern.negated else says))
     return rules
 
 
-def _reaching(rules: tuple[_Rule, ...], name: str) -> tuple[_Rule, ...]:
+def _reaching(rules: tuple[Rule, ...], name: str) -> tuple[Rule, ...]:
     return tuple(rule for rule in rules if rule.pattern.first in (None, name))

@@ -22,9 +22,11 @@ def usable(accelerator: Accelerator) -> AcceleratorVerdict:
     return AcceleratorVerdict(accelerator=accelerator, warning="")
 
 
-def emulated(why: str) -> AcceleratorVerdict:
+def emulated(why: str, remedy: str = "") -> AcceleratorVerdict:
     """The verdict for emulation, with the reason in a few words."""
-    return AcceleratorVerdict(accelerator=Accelerator.TCG, warning=_WARNING.format(why=why))
+    return AcceleratorVerdict(
+        accelerator=Accelerator.TCG, warning=_WARNING.format(why=why), remedy=remedy
+    )
 
 
 class VerdictCache:

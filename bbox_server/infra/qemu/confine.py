@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a share's daemon where it can do no more than the share needs. A program of its own.
 
-    python -I -S confine.py PARENT UID GID ro|rw DIRECTORY -- PROGRAM WORD…
+    python -I -S confine.py PARENT UID GID ro|rw|direct DIRECTORY [MASKS] -- PROGRAM WORD…
 
 It starts as the caller, so that interpreter and source may be where the sandbox user can't read,
 and then: the descriptor limit as high as allowed; the sandbox user; a user namespace with the one
 map `1000 <sandbox uid> 1`; a mount namespace, in it for `ro` a read-only bind of the directory
-(Debian's virtiofsd can't deny writes itself), locked by a second pair of namespaces; all
-capabilities of the last namespace; the program.
+(Debian's virtiofsd can't deny writes itself), or for `direct` what MASKS names over paths of it
+(source, NUL, path, NUL and so on), locked by a second pair of namespaces; all capabilities of the
+last namespace; the program.
 The share's daemon so owns its files as the sandbox user, shows them as the guest's user 1000, and
 has no other user's rights anywhere (guest.md 6, workspace.md traps).
 
@@ -67,13 +68,20 @@ class _Filter(ctypes.Structure):
 
 def main(argv: list[str]) -> NoReturn:
     """Confine this process, then become the program."""
-    parent, uid, gid, access, directory = argv[1:6]
-    program = argv[7:]
+    end = argv.index("--")
+    parent, uid, gid, access, directory, *lists = argv[1:end]
+    program = argv[end + 1 :]
+    masks = [mask for name in lists for mask in read_masks(name)]  # as the caller, whose it is
     raise_descriptor_limit()
     become(int(uid), int(gid))
     enter_namespaces()
     if access == "ro":
-        make_read_only(directory)
+        make_read_only(directory, directory)
+    for source, path in masks:
+        # What this user can't reach, its daemon can't either.
+        if os.path.lexists(path):
+            make_read_only(source, path)
+    if access != "rw":
         # Mounts that come from another user namespace are locked: nobody remounts them writable.
         enter_namespaces()
     keep_capabilities()
@@ -119,13 +127,19 @@ def enter_namespaces() -> None:
     _mount(b"none", b"/", _MS_REC | _MS_PRIVATE)
 
 
-def make_read_only(directory: str) -> None:
-    """Bind a directory over itself, read-only, for this namespace."""
-    path = os.fsencode(directory)
-    _mount(path, path, _MS_BIND)
+def read_masks(name: str) -> list[tuple[str, str]]:
+    """Pairs of what is shown and over what."""
+    words = [os.fsdecode(word) for word in Path(name).read_bytes().split(b"\0")[:-1]]
+    return list(zip(words[::2], words[1::2], strict=True))
+
+
+def make_read_only(source: str, path: str) -> None:
+    """Bind a source over a path (or the path itself), read-only, for this namespace."""
+    target = os.fsencode(path)
+    _mount(os.fsencode(source), target, _MS_BIND)
     # What the outer mount forbids is locked: a remount must not take it away.
-    flags = os.statvfs(directory).f_flag & (_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
-    _mount(b"none", path, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags)
+    flags = os.statvfs(path).f_flag & (_MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+    _mount(b"none", target, _MS_BIND | _MS_REMOUNT | _MS_RDONLY | flags)
 
 
 def keep_capabilities() -> None:

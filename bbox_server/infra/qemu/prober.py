@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds the accelerator: KVM, when a guest boots with it, else emulation."""
 
-import os
-import stat
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +15,10 @@ from bbox_server.infra.qemu.accelerator import (
     usable,
 )
 from bbox_server.infra.qemu.boot import FIRST_MARK, power_on
+from bbox_server.infra.qemu.device_access import find_obstacle
 from bbox_server.infra.qemu.kernel import OpenKernel
 from bbox_server.infra.qemu.machine import MachineType, Processor, machine_argv
 from bbox_server.infra.qemu.settings import QemuSettings
-
-_GROUP: Final = stat.S_IRGRP | stat.S_IWGRP
-_OTHERS: Final = stat.S_IROTH | stat.S_IWOTH
 
 _RESOURCES: Final = VmResources(cpus=1, memory_mib=256, tmp_size_mib=0)
 
@@ -31,11 +27,8 @@ def verdict_without_boot(settings: QemuSettings) -> AcceleratorVerdict | None:
     """The verdict, where it is clear before anything is booted."""
     if settings.accelerator is not None:
         return _forced(settings.accelerator)
-    if not settings.kvm_device.exists():
-        return emulated(f"there is no {settings.kvm_device}")
-    if not _may_open(settings.kvm_device):
-        return emulated(f"{settings.kvm_device} can't be opened: join its group (kvm)")
-    return None
+    obstacle = find_obstacle(settings.kvm_device, settings.user)
+    return None if obstacle is None else emulated(obstacle.why, obstacle.remedy)
 
 
 async def find_accelerator(
@@ -68,14 +61,6 @@ def _forced(accelerator: Accelerator) -> AcceleratorVerdict:
             return emulated("it was asked for")
         case Accelerator.KVM | Accelerator.HVF:
             return usable(accelerator)
-
-
-def _may_open(device: Path) -> bool:
-    if os.geteuid() != 0:
-        return os.access(device, os.R_OK | os.W_OK)
-    # QEMU is another user then, who only has the device's group.
-    mode = device.stat().st_mode
-    return mode & _GROUP == _GROUP or mode & _OTHERS == _OTHERS
 
 
 async def _boot_with_kvm(

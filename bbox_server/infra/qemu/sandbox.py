@@ -25,10 +25,17 @@ from bbox_server.infra.qemu.machine import (
 )
 from bbox_server.infra.qemu.running import Ports, QemuVm
 from bbox_server.infra.qemu.settings import QemuSettings
-from bbox_server.infra.qemu.share import Access, Share, ShareProgram, serve_share
+from bbox_server.infra.qemu.share import (
+    Access,
+    ServedDirectory,
+    Share,
+    ShareProgram,
+    serve_share,
+)
 from bbox_server.infra.qemu.sockets import connect_to, listen_at
 
 _SHELL_SOCKET: Final = "ssh"
+_MASKS: Final = "masks.list"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +55,8 @@ class Sandbox:
         """Start everything and wait for nothing. All is gone when the context is left."""
         async with AsyncExitStack() as stack:
             shares = (
-                await stack.enter_async_context(self._share("lo", Access.READ)),
-                await stack.enter_async_context(self._share("up", Access.WRITE)),
+                await stack.enter_async_context(self._share("lo", self._lower())),
+                await stack.enter_async_context(self._share("up", self._upper())),
             )
             with ExitStack() as handed_over:
                 control, control_end = _pair(stack, handed_over)
@@ -91,16 +98,22 @@ class Sandbox:
         )
         return power_on(command, Path(self.spec.console_log), shares)
 
-    def _share(self, tag: str, access: Access) -> AbstractAsyncContextManager[Share]:
+    def _lower(self) -> ServedDirectory:
         share = self.spec.share
-        directory = share.lower if access is Access.READ else share.upper
-        return serve_share(
-            self.share_program,
-            Path(directory),
-            access,
-            self.settings.user,
-            Path(self.spec.runtime_directory, tag),
-        )
+        directory = Path(share.lower)
+        if not share.is_direct:
+            return ServedDirectory(directory=directory, access=Access.READ)
+        masks = Path(self.spec.runtime_directory, _MASKS)
+        pairs = [os.fsencode(part) for mask in share.masks for part in (mask.source, mask.path)]
+        masks.write_bytes(b"".join(part + b"\0" for part in pairs))
+        return ServedDirectory(directory=directory, access=Access.DIRECT, masks=masks)
+
+    def _upper(self) -> ServedDirectory:
+        return ServedDirectory(directory=Path(self.spec.share.upper), access=Access.WRITE)
+
+    def _share(self, tag: str, served: ServedDirectory) -> AbstractAsyncContextManager[Share]:
+        socket_path = Path(self.spec.runtime_directory, tag)
+        return serve_share(self.share_program, served, self.settings.user, socket_path)
 
     def _network(self) -> socket.socket:
         try:

@@ -41,6 +41,16 @@ class Access(StrEnum):
 
     READ = "ro"
     WRITE = "rw"
+    DIRECT = "direct"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedDirectory:
+    """A directory and how it is served; `masks` is a file for confine."""
+
+    directory: Path
+    access: Access
+    masks: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +71,8 @@ class ShareProgram:
 
 def _c_words(listener_fd: int, directory: Path, access: Access) -> tuple[str, ...]:
     source = str(directory).replace("\\", "\\\\").replace(",", "\\,")
-    options = f"source={source},cache=always"
+    # The user works in a direct share too: what is cached there is asked for again.
+    options = f"source={source},cache={_cache(access)}"
     if access is Access.WRITE:
         options += ",xattr"
     return (f"--fd={listener_fd}", "-o", options, "-f")
@@ -69,9 +80,13 @@ def _c_words(listener_fd: int, directory: Path, access: Access) -> tuple[str, ..
 
 def _rust_words(listener_fd: int, directory: Path, access: Access) -> tuple[str, ...]:
     # --sandbox=namespace would make a user namespace by newuidmap; it is in one already.
-    confined = ("--cache=always", "--sandbox=chroot", "--log-level=error")
+    confined = (f"--cache={_cache(access)}", "--sandbox=chroot", "--log-level=error")
     xattr = ("--xattr",) if access is Access.WRITE else ()
     return (f"--fd={listener_fd}", f"--shared-dir={directory}", *confined, *xattr)
+
+
+def _cache(access: Access) -> str:
+    return "auto" if access is Access.DIRECT else "always"
 
 
 async def find_share_program(path: str) -> ShareProgram:
@@ -114,7 +129,10 @@ class Share:
 
 @asynccontextmanager
 async def serve_share(
-    program: ShareProgram, directory: Path, access: Access, user: SandboxUser, socket_path: Path
+    program: ShareProgram,
+    served: ServedDirectory,
+    user: SandboxUser,
+    socket_path: Path,
 ) -> AsyncIterator[Share]:
     """Serve a directory to one client; the socket's name exists for a moment only.
 
@@ -123,18 +141,18 @@ async def serve_share(
     with listen_at(socket_path) as listener, connect_to(socket_path) as connection:
         os.unlink(socket_path)  # noqa: PTH108 - a moment's work in our own directory
         connection.settimeout(None)
-        words = program.argv(listener.fileno(), directory, access)
-        command = Command(
-            argv=(*_confined(directory, access, user), *words), pass_fds=(listener.fileno(),)
-        )
+        words = program.argv(listener.fileno(), served.directory, served.access)
+        command = Command(argv=(*_confined(served, user), *words), pass_fds=(listener.fileno(),))
         async with spawn(command) as child:
             # When the daemon fails, QEMU must see the end of the connection.
             listener.close()
-            yield Share(child, connection, directory)
+            yield Share(child, connection, served.directory)
 
 
-def _confined(directory: Path, access: Access, user: SandboxUser) -> tuple[str, ...]:
+def _confined(served: ServedDirectory, user: SandboxUser) -> tuple[str, ...]:
+    masks = () if served.masks is None else (str(served.masks),)
     return (
         *(sys.executable, "-I", "-S", confine.__file__),
-        *(str(os.getpid()), str(user.uid), str(user.gid), access.value, str(directory), "--"),
+        *(str(os.getpid()), str(user.uid), str(user.gid)),
+        *(served.access.value, str(served.directory), *masks, "--"),
     )

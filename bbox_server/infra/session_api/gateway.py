@@ -3,6 +3,7 @@
 
 import asyncio
 import os
+import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -22,6 +23,7 @@ from bbox_server.wire.lifecycle import PROTOCOL_VERSION, InitializeParams
 from bbox_server.wire.peer import Peer, RpcCode, RpcError
 
 HOST_LOG: Final = "host.log"
+SESSION_ID: Final = re.compile("[0-9a-f]{8}")
 NOTICES_LIMIT: Final = 256
 """Notices that wait for their reader; then the host waits."""
 
@@ -38,12 +40,14 @@ class SocketGateway(SessionGateway):
         state: Where sessions are kept.
         runtime: Where their sockets are.
         environ: What a host is started with: the keys and variables of this process's user.
+        program: Python that is the host; the session and its socket are the arguments.
     """
 
     state: Path
     runtime: Path
     environ: Mapping[str, str] = field(repr=False)
     new_session: Callable[[], SessionId]
+    program: str = _HOST
 
     @override
     @asynccontextmanager
@@ -56,7 +60,8 @@ class SocketGateway(SessionGateway):
     @override
     @asynccontextmanager
     async def connect(self, session: SessionId) -> AsyncIterator[SessionConnection]:
-        if not (self.state / "sessions" / session / "record.json").is_file():
+        is_name = SESSION_ID.fullmatch(session) is not None
+        if not is_name or not (self.state / "sessions" / session / "record.json").is_file():
             raise BboxError(
                 ErrorCode.SESSION_UNKNOWN,
                 cause=f"There is no session {session[:32]!r}.",
@@ -102,7 +107,7 @@ class SocketGateway(SessionGateway):
         listener = place.listen()
         log = self.state / "sessions" / place.session / HOST_LOG
         log_fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        words = ("-I", "-c", _HOST, place.session, str(listener.fileno()))
+        words = ("-I", "-c", self.program, place.session, str(listener.fileno()))
         try:
             launch_detached(
                 (sys.executable, *words),

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """An authenticated connection: commands and files."""
 
+import asyncio
+import io
 import os
 import shlex
-from collections.abc import AsyncIterator, Callable, Mapping
+import tarfile
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
 from typing import Final
@@ -12,6 +15,7 @@ import asyncssh
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell
 from bbox_server.infra.process.printable import printable
@@ -32,6 +36,11 @@ _BUSYBOX: Final = "/run/bbox/busybox"
 _WRITE: Final = (
     'umask 077; mkdir -p "$1" && cat >"$2.part" && chmod "$3" "$2.part" && mv -f "$2.part" "$2"'
 )
+
+
+# -o, -m: owner and time are the guest's own. Directories on the way are made, and those that are
+# there stay as they are; a link in a file's place is replaced, not followed.
+_UNPACK: Final = f"umask 077; exec {_BUSYBOX} tar -x -o -m -f - -C /"
 
 
 class SshShell(GuestShell):
@@ -95,6 +104,23 @@ class SshShell(GuestShell):
         finally:
             listener.close()
 
+    @override
+    async def write_files(self, files: Sequence[GuestFile], home: str) -> None:
+        if not files:
+            return
+        command = GuestCommand(argv=(_BUSYBOX, "sh", "-c", _UNPACK), directory="/")
+        async with self.run(command) as process:
+            await process.write(await asyncio.to_thread(archive_of, files, home))
+            await process.write(b"")
+            said = await process.read_error()
+            status = await process.wait()
+        if status.code != 0:
+            raise BboxError(
+                ErrorCode.GUEST_COMMAND_FAILED,
+                cause=f"Files could not be written: {printable(said.strip() or b'no reason')}.",
+                remediation="See whether the image lets the user write there.",
+            )
+
     async def _start(self, command: GuestCommand) -> SshProcess:
         terminal = command.terminal
         line, env = command_line(command), environment(command)
@@ -109,6 +135,17 @@ class SshShell(GuestShell):
                 term_size=(terminal.columns, terminal.rows) if terminal else None,
             )
         return SshProcess(process, has_terminal=terminal is not None)
+
+
+def archive_of(files: Sequence[GuestFile], home: str) -> bytes:
+    """A tar archive of files without directories, relative to `/`."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for file in files:
+            entry = tarfile.TarInfo(str(PurePosixPath(home, file.path)).lstrip("/"))
+            entry.size, entry.mode = len(file.content), file.mode
+            archive.addfile(entry, io.BytesIO(file.content))
+    return content.getvalue()
 
 
 def command_line(command: GuestCommand) -> bytes | None:

@@ -1,166 +1,115 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phases as OpenTelemetry spans and as a table of timings."""
+"""Spans as one OTLP/JSON document, which Jaeger and others load.
 
+OTLP's JSON is protobuf's with three changes (opentelemetry-proto, docs/specification.md, JSON
+Protobuf Encoding): trace and span ids are hexadecimal, enums are numbers, 64-bit integers texts.
+"""
+
+import errno
+import hashlib
 import json
-import secrets
-from dataclasses import dataclass
+import os
 from pathlib import Path
 from typing import Final
 
 from typing_extensions import override
 
-from bbox_server.domain.clock import Clock
-from bbox_server.domain.progress import Phase, ProgressObserver
-from bbox_server.domain.session import SessionId
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.session import SessionRecord
+from bbox_server.domain.trace import TRACE_FILE, Span, TraceFiles
 from bbox_server.domain.workspace import HostPath
 
 SERVICE: Final = "bbox-server"
-NANOSECONDS: Final = 1_000_000_000
-# OTLP status codes (opentelemetry-proto, trace/v1)
+MICROSECONDS: Final = 1_000_000
+# opentelemetry-proto, trace/v1: Status.StatusCode, Span.SpanKind
 STATUS_OK: Final = 1
 STATUS_ERROR: Final = 2
 SPAN_KIND_INTERNAL: Final = 1
 
-PARENTS: Final = {
-    Phase.IMAGE: Phase.PREPARE,
-    Phase.SNAPSHOT: Phase.PREPARE,
-}
+JsonObject = dict[str, object]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """One phase that is over. Times are seconds since the epoch."""
+class OtlpFiles(TraceFiles):
+    """`trace.json` in each session's directory."""
 
-    phase: Phase
-    span_id: str
-    started: float
-    ended: float
-    message: str
-    failed: bool
-
-    @property
-    def seconds(self) -> float:
-        """How long it took."""
-        return self.ended - self.started
-
-
-class SpanRecorder(ProgressObserver):
-    """Collects the spans of one run."""
-
-    def __init__(self, *, clock: Clock, state: Path) -> None:
-        self._clock = clock
+    def __init__(self, *, state: Path, version: str) -> None:
         self._sessions = state / "sessions"
-        self._open: dict[Phase, tuple[float, str]] = {}
-        self.spans: list[Span] = []
+        self._version = version
 
     @override
-    def started(self, phase: Phase, message: str) -> None:
-        self._open[phase] = (self._clock.now(), secrets.token_hex(8))
-
-    @override
-    def advanced(self, phase: Phase, message: str) -> None:
-        pass
-
-    @override
-    def finished(self, phase: Phase, message: str) -> None:
-        self._end(phase, message, failed=False)
-
-    @override
-    def failed(self, phase: Phase, message: str) -> None:
-        self._end(phase, message, failed=True)
-
-    @override
-    def noted(self, message: str) -> None:
-        pass
-
-    @override
-    def warned(self, message: str) -> None:
-        pass
-
-    def _end(self, phase: Phase, message: str, *, failed: bool) -> None:
-        started, span_id = self._open.pop(phase, (self._clock.now(), secrets.token_hex(8)))
-        self.spans.append(
-            Span(
-                phase=phase,
-                span_id=span_id,
-                started=started,
-                ended=self._clock.now(),
-                message=message,
-                failed=failed,
-            )
-        )
-
-    def timings(self) -> tuple[str, ...]:
-        """A line a span, as --timings prints it (compat VM-24)."""
-        return tuple(
-            f"{span.phase.value:<24} {span.seconds:8.2f} s{'  (failed)' if span.failed else ''}"
-            for span in self.spans
-        )
-
-    def export(self, session: SessionId) -> HostPath:
-        """Write the spans as one OTLP/JSON document, which Jaeger and others load."""
-        path = self._sessions / session / "trace.json"
-        path.write_text(json.dumps(self._document(), indent=1))
+    def write(self, record: SessionRecord, spans: tuple[Span, ...]) -> HostPath:
+        path = self._path(record)
+        part = path.with_name(f"{TRACE_FILE}.{os.getpid()}.part")
+        try:
+            with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
+                json.dump(self._document(record, spans), out, indent=1)
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            code = ErrorCode.DISK_FULL if error.errno == errno.ENOSPC else ErrorCode.SESSION_CORRUPT
+            raise BboxError(
+                code,
+                cause=f"{path} could not be written: {error.strerror}.",
+                remediation="Free some space, and see that the directory is yours.",
+            ) from error
         return HostPath(str(path))
 
-    def _document(self) -> dict[str, object]:
-        trace_id = secrets.token_hex(16)
-        ids = {span.phase: span.span_id for span in self.spans}
-        root = secrets.token_hex(8)
-        return {
-            "resourceSpans": [
-                {
-                    "resource": {
-                        "attributes": [{"key": "service.name", "value": {"stringValue": SERVICE}}]
-                    },
-                    "scopeSpans": [
-                        {
-                            "scope": {"name": SERVICE},
-                            "spans": [
-                                self._root_span(trace_id, root),
-                                *(
-                                    _encode(
-                                        span,
-                                        trace_id,
-                                        ids.get(PARENTS.get(span.phase, span.phase))
-                                        if span.phase in PARENTS
-                                        else root,
-                                    )
-                                    for span in self.spans
-                                ),
-                            ],
-                        }
-                    ],
-                }
-            ]
-        }
+    @override
+    def exists(self, record: SessionRecord) -> bool:
+        return self._path(record).exists()
 
-    def _root_span(self, trace_id: str, span_id: str) -> dict[str, object]:
-        now = self._clock.now()
-        started = min((span.started for span in self.spans), default=now)
-        ended = max((span.ended for span in self.spans), default=now)
-        return _span_fields(trace_id, span_id, None, "bbox.Run", (started, ended))
+    def _path(self, record: SessionRecord) -> Path:
+        return self._sessions / record.id / TRACE_FILE
+
+    def _document(self, record: SessionRecord, spans: tuple[Span, ...]) -> JsonObject:
+        resource = _attributes({"service.name": SERVICE, "service.version": self._version})
+        scope = {"name": SERVICE, "version": self._version}
+        encoded = [_encode(span, record) for span in spans]
+        scoped = {"scope": scope, "spans": encoded}
+        return {"resourceSpans": [{"resource": {"attributes": resource}, "scopeSpans": [scoped]}]}
 
 
-def _encode(span: Span, trace_id: str, parent: str | None) -> dict[str, object]:
-    fields = _span_fields(
-        trace_id, span.span_id, parent, span.phase.value, (span.started, span.ended)
-    )
-    fields["status"] = {"code": STATUS_ERROR if span.failed else STATUS_OK}
-    return fields
-
-
-def _span_fields(
-    trace_id: str, span_id: str, parent: str | None, name: str, times: tuple[float, float]
-) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "traceId": trace_id,
-        "spanId": span_id,
-        "name": name,
+def _encode(span: Span, record: SessionRecord) -> JsonObject:
+    fields: JsonObject = {
+        "traceId": _digest(record, "trace", 32),
+        "spanId": _digest(record, str(span.number), 16),
+        "name": span.name,
         "kind": SPAN_KIND_INTERNAL,
-        "startTimeUnixNano": str(int(times[0] * NANOSECONDS)),
-        "endTimeUnixNano": str(int(times[1] * NANOSECONDS)),
+        "startTimeUnixNano": _nanoseconds(span.started),
+        "endTimeUnixNano": _nanoseconds(span.ended),
+        "attributes": _attributes(_facts(span, record)),
+        "status": _status(span),
     }
-    if parent is not None:
-        fields["parentSpanId"] = parent
+    if span.parent is not None:
+        fields["parentSpanId"] = _digest(record, str(span.parent), 16)
     return fields
+
+
+def _nanoseconds(seconds: float) -> str:
+    """To the microsecond: a float of today's date holds no more."""
+    return f"{round(seconds * MICROSECONDS)}000"
+
+
+def _status(span: Span) -> JsonObject:
+    if span.failed:
+        return {"code": STATUS_ERROR, "message": span.message}
+    return {"code": STATUS_OK}
+
+
+def _facts(span: Span, record: SessionRecord) -> dict[str, str]:
+    facts: dict[str, str] = {"bbox.session": record.id}
+    if span.parent is None:
+        facts["bbox.agent"] = record.agent
+    elif span.message and not span.failed:
+        facts["bbox.message"] = span.message
+    return facts
+
+
+def _attributes(facts: dict[str, str]) -> list[JsonObject]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in facts.items()]
+
+
+def _digest(record: SessionRecord, name: str, digits: int) -> str:
+    """The same for each process that writes the session's trace, and no other session's."""
+    seed = f"{record.id} {record.created_at!r} {name}"
+    return hashlib.sha256(seed.encode()).hexdigest()[:digits]

@@ -10,13 +10,13 @@ import os
 import struct
 import zlib
 from array import array
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Final
 
-from bbox_server.domain.excludes import ExcludeRules
+from bbox_server.domain.excludes import ExcludeRules, PatternLine
 from bbox_server.infra.workspace.tree import Row, Tree
 
 _MAGIC: Final = b"bbox-manifest-1\n"
@@ -127,9 +127,19 @@ def read(path: Path) -> Manifest:
     return load(path.read_bytes())
 
 
-def _rules(details: dict[str, list[str]]) -> ExcludeRules:
+def _rules(details: Mapping[str, Sequence[Mapping[str, str | int]]]) -> ExcludeRules:
     return ExcludeRules(
-        **{field.name: tuple(details[field.name]) for field in fields(ExcludeRules)}
+        file_patterns=_lines(details["file_patterns"]),
+        extra_patterns=_lines(details["extra_patterns"]),
+        gitignore_patterns=_lines(details["gitignore_patterns"]),
+        warnings=tuple(map(str, details["warnings"])),
+    )
+
+
+def _lines(details: Sequence[Mapping[str, str | int]]) -> tuple[PatternLine, ...]:
+    return tuple(
+        PatternLine(text=str(each["text"]), source=str(each["source"]), number=int(each["number"]))
+        for each in details
     )
 
 

@@ -13,14 +13,14 @@ from typing_extensions import override
 
 from bbox_server.domain.change import Change, ChangeSet, Side, Tier
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.excludes import Excludes
+from bbox_server.domain.excludes import IGNORE_FILE_LIMIT_BYTES, Excludes
 from bbox_server.domain.git import GitRepositories
 from bbox_server.domain.snapshot import Overlay
 from bbox_server.domain.vm import WorkspaceShare
 from bbox_server.domain.workspace import HostPath, WorkspacePath
 from bbox_server.infra.process.sandbox_user import SandboxUser
 from bbox_server.infra.workspace.baselines import WorkspaceStore
-from bbox_server.infra.workspace.beneath import open_directory
+from bbox_server.infra.workspace.beneath import open_directory, read_beneath
 from bbox_server.infra.workspace.deltas import Delta
 from bbox_server.infra.workspace.hashing import Hashes
 from bbox_server.infra.workspace.limits import CHANGE_LIMITS, ChangeLimits
@@ -28,7 +28,7 @@ from bbox_server.infra.workspace.listing import Listing
 from bbox_server.infra.workspace.manifest import Manifest, ManifestDamagedError, read
 from bbox_server.infra.workspace.sides import SideReader
 from bbox_server.infra.workspace.tracked import TrackedFiles
-from bbox_server.infra.workspace.tree import joined
+from bbox_server.infra.workspace.tree import is_file, joined
 from bbox_server.infra.workspace.upper import UpperWalk
 from bbox_server.infra.workspace.upper_directory import open_upper
 from bbox_server.infra.workspace.watch import watch_directory
@@ -140,7 +140,9 @@ class DiskOverlay(Overlay):
         try:
             manifest = self._loaded()
             withholding = Withholding(
-                self._excludes.diff_matcher(manifest.rules), manifest.tree, self._tracked
+                self._excludes.diff_matcher(manifest.rules, self._ignore_file),
+                manifest.tree,
+                self._tracked,
             )
             upper = UpperWalk(withholding.descend).run(self._upper_fd)
             return Listing(
@@ -164,6 +166,13 @@ class DiskOverlay(Overlay):
         if self._manifest is None:
             self._manifest = read(WorkspaceStore.manifest_of(Path(self._place.generation)))
         return self._manifest
+
+    def _ignore_file(self, path: WorkspacePath) -> bytes | None:
+        # The user's, of the baseline: an ignore file of the agent's own could hide its changes.
+        row = self._loaded().tree.find(str(path))
+        if row is None or not is_file(row[1]) or row[2] > IGNORE_FILE_LIMIT_BYTES:
+            return None
+        return read_beneath(self._generation_fd, path, IGNORE_FILE_LIMIT_BYTES)
 
     def _tier(self, path: str) -> Tier:
         known = self._tiers.get(path)

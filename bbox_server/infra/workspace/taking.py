@@ -12,6 +12,7 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.excludes import (
+    FOLDS,
     PERFORMANCE_PATTERNS,
     SECURITY_PATTERNS,
     ExcludeRules,
@@ -42,6 +43,7 @@ BUILT_IN_RULES: Final = digest_of(
         (
             SECURITY_PATTERNS,
             PERFORMANCE_PATTERNS,
+            FOLDS,
             sorted((section, sorted(keys)) for section, keys in ALLOWED.items()),
             LAYOUT,
         )

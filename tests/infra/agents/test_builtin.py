@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bbox_server.domain.agent import Agent, ProviderAccess
 from bbox_server.domain.credential import PlaceholderToken, ProviderId
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.settings import SettingsKind, credential_reason
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.agents.decode import decode_agent
 from bbox_server.infra.agents.document import Document
@@ -122,3 +123,47 @@ def test_any_values_are_an_agent_or_refused(values: dict[str, object]) -> None:
         area = "agent"
 
     assert area in {"agent", "egress", "image"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_no_entry_of_settings_names_a_place_of_credentials(path: Path) -> None:
+    for entry in decode(path.read_text()).settings:
+        assert credential_reason(entry.host_path) is None
+        assert entry.fields.allow or entry.kind is not SettingsKind.MERGE_FILE
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{path: /etc/passwd, category: rules}", "does not lead into the home"),
+        ("{path: a/../../b, category: rules}", "does not lead into the home"),
+        ("{path: a, guest_path: ../b, category: rules}", "does not lead into the home"),
+        ("{path: a, category: hooks}", "category is 'hooks', and must be one of settings, "),
+        ("{path: a, category: rules, kind: merge-file}", "format belongs to a merge-file"),
+        ("{path: a, category: rules, format: json}", "format belongs to a merge-file"),
+        ("{path: a, category: rules, kind: merge-file, format: ini}", "must be one of json, "),
+        ("{path: a, category: rules, extra: 1}", "unknown keys: extra"),
+        ("{category: rules}", "path must be a text"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_of_settings_is_said(text: str, says: str) -> None:
+    with pytest.raises(BboxError) as caught:
+        decode(f"{SMALLEST}settings: [{text}]\n")
+    assert says in caught.value.cause
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_agent_says_where_it_reads_its_mcp_servers(path: Path) -> None:
+    registration = decode(path.read_text()).mcp_servers
+    assert registration is not None
+    before = {registration.servers: {"mine": {"x": 1}}, "model": "m"}
+    after = registration.registered(before, "http://gw/mcp")
+    assert after["model"] == "m"
+    assert list(after[registration.servers]) == ["mine", "sandbox-tools"]  # type: ignore[call-overload]  # a mapping, as before
+
+
+def test_a_list_of_servers_that_is_no_mapping_is_replaced() -> None:
+    registration = BuiltinAgents().get("codex").mcp_servers
+    assert registration is not None
+    after = registration.registered({"mcp_servers": "nonsense"}, "http://gw/mcp")
+    assert after == {"mcp_servers": {"sandbox-tools": {"url": "http://gw/mcp"}}}

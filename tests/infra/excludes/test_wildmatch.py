@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bbox_server.domain.excludes import HideTier, hiding_rule
+from bbox_server.domain.excludes import HideTier, PatternLine, hiding_rule
 from bbox_server.infra.excludes.ruleset import Ruleset
 from bbox_server.infra.excludes.wildmatch import compile_line
 
@@ -72,7 +72,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
 
 
 def hidden(repository: Repository, lines: list[str]) -> set[str]:
-    rules = Ruleset([(HideTier.USER, line) for line in lines])
+    rules = Ruleset([(HideTier.USER, PatternLine(text=line)) for line in lines])
     return {
         path
         for path, is_directory in repository.paths.items()
@@ -81,7 +81,7 @@ def hidden(repository: Repository, lines: list[str]) -> set[str]:
 
 
 @pytest.mark.timeout(120)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(lines=st.lists(LINES, min_size=1, max_size=5))
 def test_patterns_mean_what_they_mean_to_git(repository: Repository, lines: list[str]) -> None:
     assert hidden(repository, lines) == repository.ignored(lines)

@@ -286,7 +286,8 @@ async def test_a_device_that_is_closed_to_us_needs_no_probe(house: House) -> Non
     (house.root / "kvm").chmod(0)
     verdict = await house.backend(accelerator=None).probe()
     assert verdict.accelerator is Accelerator.TCG
-    assert "join its group" in verdict.warning
+    assert "is mode 0000 of " in verdict.warning
+    assert "joining that does not help" in verdict.remedy
 
 
 async def test_a_boot_that_hangs_on_a_good_verdict_is_probed_anew(house: House) -> None:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from bbox_server.infra.qemu import confine
 from bbox_server.infra.qemu.share import (
     Access,
     Dialect,
+    ServedDirectory,
     ShareProgram,
     find_share_program,
     serve_share,
@@ -85,6 +87,64 @@ async def test_a_read_only_share_can_not_be_written(shared: Path, script: str) -
     assert (shared / "file").stat().st_mode & 0o777 == 0o644
 
 
+def masked(shared: Path) -> Path:
+    """A share with a secret file and a secret directory; returns the list of masks."""
+    for name in ("blank", "settings"):
+        (shared.parent / name).write_text("")
+        (shared.parent / name).chmod(0o444)
+    (shared.parent / "settings").write_text("shown\n")
+    (shared.parent / "empty").mkdir()
+    give(shared / "file").write_text("secret")
+    for name in ("dir", "dir/inner"):
+        (shared / name).mkdir()
+        give(shared / name)
+    give_file = shared / "config"
+    give_file.write_text("token")
+    give(give_file)
+    pairs = {"file": "blank", "dir": "empty", "config": "settings", "absent": "blank"}
+    masks = shared.parent / "masks"
+    words = [word for name, over in pairs.items() for word in (shared.parent / over, shared / name)]
+    masks.write_bytes(b"".join(os.fsencode(word) + b"\0" for word in words))
+    masks.chmod(0o600)
+    return masks
+
+
+async def direct(shared: Path, script: str) -> Completed:
+    masks = masked(shared)
+    command = confined(Access.DIRECT, shared, "/bin/sh", "-c", script.format(shared))
+    at = command.argv.index("--")
+    return await run(replace(command, argv=(*command.argv[:at], str(masks), *command.argv[at:])))
+
+
+async def test_a_direct_share_is_written_and_its_masks_hide_what_is_below(shared: Path) -> None:
+    said = await direct(shared, "echo x >{0}/new; cat {0}/file {0}/config; ls {0}/dir")
+    assert (said.output, said.errors, said.exit_code) == (b"shown\n", b"", 0)
+    assert (shared / "new").stat().st_uid == USER.uid
+    assert (shared / "file").read_text() == "secret"
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "rm {0}/file",
+        "mv {0}/file {0}/moved",
+        "echo x >{0}/file",
+        "chmod 666 {0}/file",
+        "umount {0}/file",
+        "umount -l {0}/dir",
+        "mount -o remount,rw {0}/file",
+        "echo x >{0}/dir/new",
+        "rmdir {0}/dir",
+    ],
+)
+async def test_a_mask_can_not_be_taken_away(shared: Path, script: str) -> None:
+    said = await direct(shared, script)
+    assert said.exit_code != 0
+    assert (shared / "file").read_text() == "secret"
+    assert (shared / "dir/inner").is_dir()
+    assert (shared.parent / "blank").read_text() == ""
+
+
 async def test_the_mount_is_not_seen_outside(shared: Path) -> None:
     await shell(Access.READ, shared, "true")
     mounts = (await run(Command(argv=("cat", "/proc/self/mounts")))).output
@@ -106,7 +166,8 @@ async def test_the_daemon_may_not_set_up_for_a_parent_that_is_gone(shared: Path)
 async def test_a_share_that_can_not_be_reached_says_so(shared: Path) -> None:
     shared.parent.chmod(0o700)
     program = await find_share_program("/usr/bin")
-    async with serve_share(program, shared, Access.READ, USER, shared.parent / "lo") as share:
+    served = ServedDirectory(directory=shared, access=Access.READ)
+    async with serve_share(program, served, USER, shared.parent / "lo") as share:
         await share.child.wait()
         failure = share.failure()
     if os.geteuid() == 0:
@@ -117,7 +178,8 @@ async def test_a_share_that_can_not_be_reached_says_so(shared: Path) -> None:
 
 async def test_a_daemon_whose_client_leaves_has_not_failed(shared: Path) -> None:
     program = await find_share_program("/usr/bin")
-    async with serve_share(program, shared, Access.WRITE, USER, shared.parent / "up") as share:
+    served = ServedDirectory(directory=shared, access=Access.WRITE)
+    async with serve_share(program, served, USER, shared.parent / "up") as share:
         assert not (shared.parent / "up").exists()
         share.connection.close()
         await share.child.wait()
@@ -126,7 +188,8 @@ async def test_a_daemon_whose_client_leaves_has_not_failed(shared: Path) -> None
 
 async def test_a_daemon_that_is_killed_has_failed(shared: Path) -> None:
     program = await find_share_program("/usr/bin")
-    async with serve_share(program, shared, Access.WRITE, USER, shared.parent / "up") as share:
+    served = ServedDirectory(directory=shared, access=Access.WRITE)
+    async with serve_share(program, served, USER, shared.parent / "up") as share:
         share.child.kill()
         failure = share.failure()
     assert failure is not None
@@ -147,6 +210,11 @@ def words(dialect: Dialect, access: Access, directory: str = "/a") -> list[str]:
 def test_debians_daemon_gets_its_options() -> None:
     assert words(Dialect.C, Access.READ) == ["v", "--fd=7", "-o", "source=/a,cache=always", "-f"]
     assert "xattr" in words(Dialect.C, Access.WRITE)[3].split(",")
+
+
+def test_what_the_user_changes_is_seen_in_a_direct_share() -> None:
+    assert words(Dialect.C, Access.DIRECT)[3] == "source=/a,cache=auto"
+    assert "--cache=auto" in words(Dialect.RUST, Access.DIRECT)
 
 
 def test_a_comma_in_a_path_is_no_option() -> None:

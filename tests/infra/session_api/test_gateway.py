@@ -97,9 +97,10 @@ async def test_a_socket_that_a_killed_host_left_is_replaced(gateway: SocketGatew
     await until_gone(gateway)
 
 
-async def test_a_session_that_nobody_knows_gets_no_host(gateway: SocketGateway) -> None:
+@pytest.mark.parametrize("name", [SESSION, "", "../../elsewhere", "x" * 5000, "\0"], ids=repr)
+async def test_a_session_that_nobody_knows_gets_no_host(gateway: SocketGateway, name: str) -> None:
     with pytest.raises(BboxError) as raised:
-        async with gateway.connect(SESSION):
+        async with gateway.connect(SessionId(name)):
             pass
     assert raised.value.code is ErrorCode.SESSION_UNKNOWN
 

@@ -47,10 +47,12 @@ class Ground:
         self.upper = directory / "session" / "upper"
         self.upper.parent.mkdir()
         self.owner = owner
+        self.told: list[str] = []
         self.snapshots = DiskSnapshots(
             place=SnapshotPlace(root=self.baselines, owner=owner),
             excludes=DiskExcludes(),
             git=GitCommand(),
+            progress=self.told.append,
         )
 
     @property

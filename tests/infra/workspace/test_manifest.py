@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbox_server.domain.excludes import ExcludeRules
+from bbox_server.domain.excludes import ExcludeRules, PatternLine
 from bbox_server.infra.workspace.manifest import Manifest, ManifestDamagedError, dump, load
 from bbox_server.infra.workspace.tree import Row, Tree
 
@@ -29,10 +29,13 @@ TREES = st.builds(
     git_directories=st.lists(TEXTS, max_size=2),
     sources=st.dictionaries(TEXTS, TEXTS, max_size=2),
 )
+LINES = st.builds(PatternLine, text=TEXTS, source=TEXTS, number=st.integers(0, 10_000))
 RULES = st.builds(
     ExcludeRules,
-    file_patterns=st.lists(TEXTS, max_size=2).map(tuple),
-    extra_patterns=st.lists(TEXTS, max_size=2).map(tuple),
+    file_patterns=st.lists(LINES, max_size=2).map(tuple),
+    extra_patterns=st.lists(LINES, max_size=2).map(tuple),
+    gitignore_patterns=st.lists(LINES, max_size=2).map(tuple),
+    warnings=st.lists(TEXTS, max_size=2).map(tuple),
 )
 MANIFESTS = st.builds(
     Manifest,

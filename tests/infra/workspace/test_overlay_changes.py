@@ -258,6 +258,22 @@ async def test_what_the_excludes_hide_is_withheld_and_counted(ground: Ground) ->
     }
 
 
+async def test_a_nested_gitignore_of_the_users_counts_and_one_of_the_agents_does_not(
+    ground: Ground,
+) -> None:
+    ground.write("sub/.gitignore", "*.o\n")
+    await prepared(ground)
+    ground.agent("sub/.gitignore", "!*.o\nhidden\n")
+    ground.agent("other/.gitignore", "*\n")
+    for name in ("sub/a.o", "sub/deep/b.o", "sub/hidden", "a.o", "other/hidden"):
+        ground.agent(name)
+    changes = await listed(ground)
+    assert {path for path, change in changes.items() if change.withheld is not None} == {
+        "sub/a.o",
+        "sub/deep/b.o",
+    }
+
+
 async def test_an_ignored_directory_of_the_baseline_is_counted_as_one(ground: Ground) -> None:
     ground.write(".gitignore", "/cache/\n")
     for name in ("cache/a", "cache/b", "cache/c"):

@@ -189,3 +189,15 @@ async def test_200_000_files_are_no_problem(ground: Ground) -> None:
     second = await ground.take()
     shutil.rmtree(ground.directory)  # pytest would keep it for three runs
     assert (first.report.files, second.report.copied) == (200_000, 0)
+
+
+async def test_a_long_snapshot_tells_how_far_it_is(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bbox_server.infra.workspace.snapshots._PROGRESS_S", 0)
+    for number in range(3):
+        (ground.workspace / f"{number}").mkdir()
+        ground.write(f"{number}/file")
+    await ground.take()
+    assert any(said.endswith("files seen") for said in ground.told)
+    assert any(said.endswith("files copied") for said in ground.told)

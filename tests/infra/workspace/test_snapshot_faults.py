@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.excludes import ExcludeRules
+from bbox_server.domain.excludes import ExcludeRules, PatternLine
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.excludes.disk import DiskExcludes
 from bbox_server.infra.excludes.matcher import snapshot_matcher
@@ -141,6 +141,22 @@ def test_more_files_than_the_limit_are_refused_but_excluded_ones_cost_nothing(
         walk.run(root_fd, matcher)
     os.close(root_fd)
     assert caught.value.code is ErrorCode.SNAPSHOT_LIMIT
+
+
+def test_an_excluded_directory_is_not_opened(ground: Ground) -> None:
+    for number in range(40):
+        ground.write(f"a/node_modules/p{number}/index.js")
+        ground.write(f".aws/p{number}/x")
+        ground.write(f"mine/p{number}/x")
+    ground.write("src/x")
+    opened: list[int] = []
+    walk = WorkspaceWalk(advance=opened.append)
+    root_fd = os.open(ground.workspace, os.O_RDONLY)
+    mine = (PatternLine(text="mine/"),)
+    result = walk.run(root_fd, snapshot_matcher(ExcludeRules(extra_patterns=mine)))
+    os.close(root_fd)
+    assert len(opened) == len(["", "a", "src"])
+    assert (result.excluded, result.secret) == (2, 1)
 
 
 async def test_an_ignore_file_that_can_not_be_used_stops_the_run(ground: Ground) -> None:

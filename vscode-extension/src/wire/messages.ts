@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated from bbox_server/wire by `make docs`; do not edit.
 
+/** What the user's config wants when the agent has ended; an option of the run wins. */
+export type AfterRun = "ask" | "review" | "apply";
+
 /** An agent; `missing` says what has to be got before it can run. */
 export interface AgentMessage {
   readonly name: string;
@@ -378,8 +381,16 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly configFile?: string;
   readonly gitToken?: boolean;
   readonly gitSshAgent?: boolean;
+  readonly saveLogin?: boolean;
+  readonly seedLogin?: boolean;
+  readonly logIn?: boolean;
+  readonly trace?: boolean;
+  readonly workspaceMode?: WorkspaceMode;
+  readonly acknowledgeDirect?: boolean;
+  readonly importSettings?: boolean;
 }
 
 /**
@@ -396,6 +407,15 @@ export interface RunParams {
   readonly terminal?: TerminalSizeMessage;
 }
 
+/**
+ * The session's host was killed, and its microVM with it. The agent's files are kept.
+ *
+ * Any request on the session starts another host, which goes to the review.
+ */
+export interface SessionLost {
+  readonly session: string;
+}
+
 /** A session's summary. Times are seconds since the epoch. */
 export interface SessionMessage {
   readonly id: string;
@@ -409,6 +429,7 @@ export interface SessionMessage {
   readonly generation?: string;
   readonly exit?: ExitMessage;
   readonly failure?: FailureMessage;
+  readonly after: AfterRun;
 }
 
 /** One session. */
@@ -542,3 +563,6 @@ export type Verdict = "undecided" | "accepted" | "rejected" | "mixed" | "edited"
 
 /** Why a change is listed and counted but can't be flushed. */
 export type WithheldReason = "excluded" | "secret" | "gitInternal" | "specialFile" | "leavesWorkspace" | "tooLarge";
+
+/** What the agent works on (compat CLI-14, CFG-07). */
+export type WorkspaceMode = "snapshot" | "direct";

@@ -23,6 +23,7 @@ import type {
   PlanMessage,
   Reviewed,
   RunParams,
+  SessionLost,
   SessionMessage,
   SessionParams,
   SessionsListParams,
@@ -74,5 +75,6 @@ export interface Requests {
 export interface Notifications {
   readonly "bbox/event": EventMessage;
   readonly "bbox/terminal/data": TerminalData;
+  readonly "bbox/session/lost": SessionLost;
   readonly "bbox/terminal/ended": TerminalEnded;
 }

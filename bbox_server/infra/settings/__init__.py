@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Agents' settings in the user's home."""
