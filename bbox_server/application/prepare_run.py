@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.application.carry_login import CarryLogin, login_files
@@ -17,6 +16,7 @@ from bbox_server.application.guest_environment import (
     own_variables,
     tell_forwarded,
 )
+from bbox_server.application.lend_git import LendGit, LentGit
 from bbox_server.domain.agent import (
     Access,
     Agent,
@@ -37,18 +37,16 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
-from bbox_server.domain.egress.rule import HostRule, parse_host_rule
+from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
 from bbox_server.domain.identity import (
     GitIdentities,
     GitIdentity,
     author_environment,
-    guest_config,
 )
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, Launch
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
@@ -57,9 +55,6 @@ from bbox_server.domain.snapshot import Snapshot, Snapshots
 from bbox_server.domain.ssh_agent import (
     NO_KNOWN_HOSTS,
     KnownHosts,
-    LentAgent,
-    lend,
-    ssh_hosts,
 )
 from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
 from bbox_server.domain.workspace import below
@@ -115,8 +110,8 @@ class PrepareRun:
         check_required(request, agent)
         served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
-        git = self._git_routes(request, found.identity)
-        lent = await self._lent_agent(request, found.identity)
+        lend_git = LendGit(known_hosts=self.known_hosts, progress=self.progress)
+        git = await lend_git(request, found.identity)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
@@ -136,8 +131,8 @@ class PrepareRun:
                 workspace=GUEST_WORKSPACE,
                 home=GUEST_HOME,
                 session=session,
-                has_git_token=bool(git),
-                has_ssh_agent=lent is not None,
+                has_git_token=bool(git.routes),
+                has_ssh_agent=git.agent is not None,
             ),
             has_certificates=bool(self.trusted_certificates),
         )
@@ -146,11 +141,7 @@ class PrepareRun:
             env=guest_environment(forwarded, agent, shares, own),
             directory=_directory(agent, found.root),
             files=(
-                GuestFile(
-                    path=PurePosixPath(".gitconfig"),
-                    content=_gitconfig(found.identity, git, placeholder).encode(),
-                ),
-                *_known_hosts_files(lent),
+                *git.files(placeholder),
                 *login_files(login),
                 # Last: where both write a file, ours counts.
                 *with_settings(files, settings),
@@ -158,10 +149,10 @@ class PrepareRun:
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(run, (*served, *git), found.package_rules, lent),
-            credentials=_proxy_spec((*served, *git), placeholder, directories),
+            policy=_policy(run, served, found.package_rules, git),
+            credentials=_proxy_spec((*served, *git.routes), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
-            ssh_agent=lent,
+            ssh_agent=git.agent,
             login=login,
             carried=Carried(
                 variables=forwarded.names,
@@ -172,17 +163,12 @@ class PrepareRun:
             ),
         )
         tell_forwarded(request, forwarded, self.progress)
-        self._tell(launch, agent, served, git)
+        self._tell(launch, agent, served)
+        lend_git.tell(git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
 
-    def _tell(
-        self,
-        launch: Launch,
-        agent: Agent | None,
-        served: tuple[ServedRoute, ...],
-        git: tuple[ServedRoute, ...],
-    ) -> None:
+    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
         """What a user must know before the agent starts."""
         if agent is not None and agent.unattended:
             self.progress.noted(
@@ -194,41 +180,9 @@ class PrepareRun:
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
         if not launch.policy.is_permissive and not launch.policy.rules:
             self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
-        if git:
-            names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
-            self.progress.noted(
-                f"The agent may read and write {names} with your GitHub token, "
-                "which stays on this host"
-            )
-        if launch.ssh_agent is not None:
-            names = ", ".join(dict.fromkeys(one.host.pattern for one in launch.ssh_agent.hosts))
-            self.progress.noted(f"The agent may log in to {names} with your SSH agent")
         if launch.login is not None and launch.login.files:
             names = ", ".join(str(file.path) for file in launch.login.files)
             self.progress.noted(f"Saved login carried into the guest: {names}")
-
-    async def _lent_agent(self, request: RunRequest, identity: GitIdentity) -> LentAgent | None:
-        if not request.git.ssh_agent:
-            return None
-        hosts = ssh_hosts(identity.remotes)
-        try:
-            return lend(hosts, await self.known_hosts.find(hosts), request.environ)
-        except BboxError as error:
-            if request.git.is_ssh_agent_asked:
-                raise
-            self.progress.noted(f"No SSH agent for the guest: {error.cause}")
-            return None
-
-    def _git_routes(self, request: RunRequest, identity: GitIdentity) -> tuple[ServedRoute, ...]:
-        if not request.git.token:
-            return ()
-        try:
-            return git_routes(identity.remotes, request.environ)
-        except BboxError as error:
-            if request.git.is_token_asked:
-                raise
-            self.progress.noted(f"No GitHub token for the guest: {error.cause}")
-            return ()
 
     async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
         async with asyncio.TaskGroup() as tasks:
@@ -298,14 +252,6 @@ def _served(
     return tuple(found)
 
 
-def _gitconfig(
-    identity: GitIdentity, git: tuple[ServedRoute, ...], placeholder: PlaceholderToken
-) -> str:
-    base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
-    extra = git_settings(identity.remotes, placeholder, base) if git else ()
-    return guest_config(identity, extra)
-
-
 def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:
     base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
     return {
@@ -363,14 +309,12 @@ def _policy(
     run: ConfiguredRun,
     served: tuple[ServedRoute, ...],
     packages: EgressPolicy,
-    lent: LentAgent | None,
+    git: LentGit,
 ) -> EgressPolicy:
     profile = run.request.egress_profile or EgressProfile.STANDARD
-    remotes = {one.host for one in lent.hosts} if lent else set()
-    logins = (parse_host_rule(f"{one.name}:{one.port}") for one in sorted(remotes, key=repr))
-    extra = (*logins, *run.request.allow_hosts)
+    extra = (*git.rules, *run.request.allow_hosts)
     # What a config tightens to nothing is nothing, and no reason not to run (P-26).
-    may_be_empty = bool(served) or bool(extra) or not run.profile_is_asked
+    may_be_empty = bool(served or git.routes or extra) or not run.profile_is_asked
     hosts = _hosts(run.agent, served, packages)
     return with_rules(resolve_policy(profile, hosts, has_services=may_be_empty), extra)
 
@@ -382,10 +326,3 @@ def _hosts(
         return agent.egress_hosts
     own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
     return {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
-
-
-def _known_hosts_files(lent: LentAgent | None) -> tuple[GuestFile, ...]:
-    if lent is None:
-        return ()
-    path = PurePosixPath(".ssh/known_hosts")
-    return (GuestFile(path=path, content=lent.known_hosts.encode()),)
