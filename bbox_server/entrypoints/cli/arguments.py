@@ -176,6 +176,11 @@ def _add_policy_options(parser: Parser) -> None:
         "the token stays on this host",
     )
     parser.add_argument(
+        "--git-ssh-agent",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent log in with your SSH agent to the hosts of this workspace's remotes",
+    )
+    parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
     parser.add_argument(
