@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say what a run would be, and what would go into its guest, without a guest."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bbox_server.application.prepare_run import PrepareRun
@@ -41,8 +41,14 @@ class PlanRun:
     async def __call__(self, request: RunRequest) -> RunPlan:
         """Raises: as PrepareRun; a run would fail in the same way."""
         name = self.prepare.name(request)
-        launch = await self.prepare(request, NO_SESSION, NOWHERE)
+        launch = await self.prepare(_without_seeding(request), NO_SESSION, NOWHERE)
         image = request.image
         if not image and request.agent is not None:
             image = str(self.prepare.agents.get(request.agent).image)
         return RunPlan(name=name, image=image, request=request, launch=launch)
+
+
+def _without_seeding(request: RunRequest) -> RunRequest:
+    """Seeding would save the host's login; it is taken for granted that there is one."""
+    login = request.login
+    return replace(request, login=replace(login, seed=False, inside=login.inside or login.seed))

@@ -43,10 +43,11 @@ class EnvironmentPlanMessage(Message):
 
 
 class FilePlanMessage(Message):
-    """A file for the guest's home; without `source` bbox itself writes it."""
+    """A file for the guest's home; without `source`, and no login, bbox itself writes it."""
 
     path: str
     size_bytes: int
+    is_login: bool = False
     source: str | None = None
     category: SettingsCategory | None = None
     fields_left_out: tuple[str, ...] = ()
@@ -132,10 +133,13 @@ def run_plan_message(name: str, image: str, workspace: str, launch: Launch) -> R
 
 def _files(launch: Launch, carried: Carried) -> tuple[FilePlanMessage, ...]:
     settings = {file.path: file for file in carried.settings.files}
+    logins = {file.path for file in launch.login.files} if launch.login else set()
     found = []
     for file in launch.files:
         path = str(file.path) if file.path.is_absolute() else f"~/{file.path}"
-        plain = FilePlanMessage(path=path, size_bytes=len(file.content))
+        plain = FilePlanMessage(
+            path=path, size_bytes=len(file.content), is_login=file.path in logins
+        )
         origin = settings.get(file.path)
         if origin is not None:
             plain = plain.model_copy(

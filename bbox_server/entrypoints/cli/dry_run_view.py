@@ -60,7 +60,7 @@ def _files(plan: RunPlanMessage) -> Iterator[str]:
 
 def _origin(file: FilePlanMessage) -> str:
     if file.source is None:
-        return "  (bbox's own)"
+        return "  (saved login)" if file.is_login else "  (bbox's own)"
     said = [str(file.category or "settings")]
     if file.source != file.path:
         said.append(f"from {file.source}")
