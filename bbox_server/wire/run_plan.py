@@ -16,6 +16,7 @@ class SnapshotPlanMessage(Message):
     excluded: int
     secret: int
     skipped: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 class WorkspacePlanMessage(Message):
@@ -95,6 +96,7 @@ def _snapshot(snapshot: Snapshot | None) -> SnapshotPlanMessage | None:
         excluded=report.excluded,
         secret=report.secret,
         skipped=report.skipped,
+        warnings=report.warnings,
     )
 
 

@@ -47,6 +47,8 @@ def _snapshot(snapshot: SnapshotPlanMessage | None) -> Iterator[str]:
     yield _row("hidden", f"{snapshot.excluded} by excludes, {snapshot.secret} by security rules")
     for skipped in snapshot.skipped:
         yield _row("", f"not in the snapshot: {skipped}")
+    for warning in snapshot.warnings:
+        yield _row("", warning)
 
 
 def _files(plan: RunPlanMessage) -> Iterator[str]:
