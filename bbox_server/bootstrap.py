@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
@@ -28,6 +29,7 @@ from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.plan_run import PlanRun
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.agent_commits import AgentCommits
@@ -123,6 +125,7 @@ class Composition:
 
     def services(self) -> Services:
         """What the command line gets."""
+        from bbox_server.infra.config.template import TemplateWriter
         from bbox_server.infra.host.desk import UserDesk
         from bbox_server.infra.sessions.logs import DiskSessionLogs
 
@@ -136,10 +139,16 @@ class Composition:
             gateway=self.gateway,
             diagnose=self.diagnose,
             explain=self.explain,
-            plan=lambda progress: PlanRun(prepare=self.prepare_run(progress, self.snapshots)),
+            plan=lambda progress: PlanRun(
+                configure=self.configure_run,
+                prepare=self.prepare_run(progress, self.snapshots),
+                progress=progress,
+            ),
             logs=DiskSessionLogs(state=self.directories.state),
             trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
+            configs=lambda: self.configs,
+            config_writer=TemplateWriter,
         )
 
     @cached_property
@@ -183,6 +192,18 @@ class Composition:
         from bbox_server.infra.agents.registry import BuiltinAgents
 
         return BuiltinAgents()
+
+    @cached_property
+    def configs(self) -> ResolveConfig:
+        """What is configured, for any workspace."""
+        from bbox_server.infra.config.files import DiskConfigFiles
+        from bbox_server.infra.config.trust import DiskTrust
+
+        return ResolveConfig(
+            files=DiskConfigFiles(directory=self.directories.config),
+            trust=DiskTrust(root=self.directories.state / "trust"),
+            built_in=self.agents,
+        )
 
     @cached_property
     def images(self) -> ImageStore:
@@ -237,6 +258,11 @@ class Composition:
 
         return ProcessCredentialProxy(user=self.user, environment=self.environ)
 
+    @property
+    def configure_run(self) -> ConfigureRun:
+        """What puts the config under a request."""
+        return ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1)
+
     def prepare_run(self, progress: ProgressObserver, snapshots: Snapshots) -> PrepareRun:
         """What decides on a run before it starts."""
         from bbox_server.infra.egress.package_hosts import ClientPackageHosts
@@ -244,7 +270,6 @@ class Composition:
         from bbox_server.infra.settings.disk import DiskSettings
 
         return PrepareRun(
-            agents=self.agents,
             images=self.images,
             snapshots=snapshots,
             identities=UserGitIdentity(environ=self.environ),
@@ -280,6 +305,7 @@ class Composition:
                 observer=self.observe, recorder=record_terminal, overlay=self.overlay
             ),
             snapshots=snapshots,
+            configure=self.configure_run,
             prepare=self.prepare_run(progress, snapshots),
             sandbox=RunSandbox(
                 relay=ProcessRelay(user=self.user),

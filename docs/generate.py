@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Final
 
 from bbox_server.domain.error import CATALOGUE, ErrorCode, Retry
+from docs.configuration import keys_page, schema_file
 from docs.protocol import protocol_page
 from docs.typescript import message_types, method_types
 
 _HERE: Final = Path(__file__).parent
-_WIRE: Final = _HERE.parent / "vscode-extension/src/wire"
+_EXTENSION: Final = _HERE.parent / "vscode-extension"
+_WIRE: Final = _EXTENSION / "src/wire"
 _RETRY: Final = {
     Retry.RETRY: "Repeat; it is safe and may help.",
     Retry.FIX: "Fix the cause first.",
@@ -41,6 +43,8 @@ def pages() -> dict[Path, str]:
     return {
         _HERE / "errors.md": errors_page(),
         _HERE / "protocol.md": protocol_page(),
+        _HERE / "guide/configuration-keys.md": keys_page(),
+        _EXTENSION / "schemas/broodbox.schema.json": schema_file(),
         _WIRE / "messages.ts": message_types(),
         _WIRE / "methods.ts": method_types(),
     }

@@ -67,9 +67,12 @@ def check_required(request: RunRequest, agent: Agent | None) -> None:
 def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVariables:
     """What is carried of the host's environment."""
     patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
-    return carry(
-        (*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, NEVER_FORWARDED
-    )
+    never = {
+        name: why
+        for name, why in NEVER_FORWARDED.items()
+        if why != KEY_STAYS or agent is None or name not in agent.own_keys
+    }
+    return carry((*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, never)
 
 
 def guest_environment(

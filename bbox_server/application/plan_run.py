@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Say what a run would be, and what would go into its guest, without a guest."""
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.domain.launch import Launch
+from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
 from bbox_server.domain.workspace import HostPath
@@ -36,16 +39,21 @@ class PlanRun:
     The snapshot is taken, because only that tells what is hidden; the next run builds on it.
     """
 
+    configure: ConfigureRun
     prepare: PrepareRun
+    progress: ProgressObserver
 
     async def __call__(self, request: RunRequest) -> RunPlan:
-        """Raises: as PrepareRun; a run would fail in the same way."""
-        name = self.prepare.name(request)
-        launch = await self.prepare(_without_seeding(request), NO_SESSION, NOWHERE)
+        """Raises: as ConfigureRun and PrepareRun; a run would fail in the same way."""
+        run = await asyncio.to_thread(self.configure, request)
+        for text in run.warnings:
+            self.progress.warned(text)
+        run = replace(run, request=_without_seeding(run.request))
+        launch = await self.prepare(run, NO_SESSION, NOWHERE)
         image = request.image
-        if not image and request.agent is not None:
-            image = str(self.prepare.agents.get(request.agent).image)
-        return RunPlan(name=name, image=image, request=request, launch=launch)
+        if not image and run.agent is not None:
+            image = str(run.agent.image)
+        return RunPlan(name=run.name, image=image, request=run.request, launch=launch)
 
 
 def _without_seeding(request: RunRequest) -> RunRequest:

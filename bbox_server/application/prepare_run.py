@@ -9,6 +9,7 @@ from typing import Final
 
 from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.application.carry_settings import CarrySettings, with_settings
+from bbox_server.application.configure_run import ConfiguredRun
 from bbox_server.application.guest_environment import (
     check_required,
     forwarded_variables,
@@ -19,10 +20,7 @@ from bbox_server.application.guest_environment import (
 from bbox_server.domain.agent import (
     Access,
     Agent,
-    AgentRegistry,
     ProviderAccess,
-    agent_name,
-    derive_name,
 )
 from bbox_server.domain.carried import Carried
 from bbox_server.domain.credential import (
@@ -39,6 +37,7 @@ from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
+from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
@@ -81,7 +80,6 @@ class Ingredients:
 class PrepareRun:
     """Resolves agent, keys, image, snapshot, network policy, resources and environment."""
 
-    agents: AgentRegistry
     images: ImageStore
     snapshots: Snapshots
     package_hosts: PackageHosts
@@ -93,24 +91,18 @@ class PrepareRun:
     trusted_certificates: bytes
     logins: CarryLogin
 
-    def name(self, request: RunRequest) -> str:
-        """What to call the run. Raises: agent.unknown, agent.invalid-name."""
-        if request.agent is not None:
-            return self.agents.get(request.agent).name
-        return agent_name(derive_name(request.image))
-
     async def __call__(
-        self, request: RunRequest, session: SessionId, directories: SessionDirectories
+        self, run: ConfiguredRun, session: SessionId, directories: SessionDirectories
     ) -> Launch:
         """Decide.
 
         Raises:
-            BboxError: agent.unknown, credential.missing, image.*, snapshot.*, workspace.invalid,
+            BboxError: credential.missing, image.*, snapshot.*, workspace.invalid,
                 egress.invalid-rule, dependency.missing, environment.missing,
                 settings.missing: all before anything was started.
         """
         self.progress.started(Phase.PREPARE, "Preparing")
-        agent = self.agents.get(request.agent) if request.agent is not None else None
+        request, agent = run.request, run.agent
         login = self.logins.load(agent, request.login)
         check_required(request, agent)
         served = _served(agent, request.environ, has_login=_has_login(login, request))
@@ -155,7 +147,7 @@ class PrepareRun:
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(request, agent, (*served, *git), found.package_rules),
+            policy=_policy(run, (*served, *git), found.package_rules),
             credentials=_proxy_spec((*served, *git), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
             login=login,
@@ -188,6 +180,8 @@ class PrepareRun:
         providers = ", ".join(one.route.provider for one in served)
         keys = f"; the key for {providers} stays on this host" if served else ""
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
+        if not launch.policy.is_permissive and not launch.policy.rules:
+            self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
         if git:
             names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
             self.progress.noted(
@@ -299,7 +293,9 @@ def _proxy_spec(
 def _resources(
     request: ResourceRequest, agent: Agent | None, accelerator: Accelerator
 ) -> VmResources:
-    cpus = EMULATED_CPUS if accelerator is Accelerator.TCG else AGENT_CPUS
+    cpus = agent.resources.cpus if agent else AGENT_CPUS
+    if accelerator is Accelerator.TCG:
+        cpus = EMULATED_CPUS
     memory_mib = agent.resources.memory_mib if agent else IMAGE_MEMORY_MIB
     return VmResources(
         cpus=request.cpus or cpus,
@@ -328,16 +324,20 @@ def _directory(agent: Agent | None, root: RootFilesystem) -> str:
 
 
 def _policy(
-    request: RunRequest,
-    agent: Agent | None,
-    served: tuple[ServedRoute, ...],
-    packages: EgressPolicy,
+    run: ConfiguredRun, served: tuple[ServedRoute, ...], packages: EgressPolicy
 ) -> EgressPolicy:
-    profile = request.egress_profile or EgressProfile.STANDARD
+    profile = run.request.egress_profile or EgressProfile.STANDARD
+    extra = run.request.allow_hosts
+    # What a config tightens to nothing is nothing, and no reason not to run (P-26).
+    may_be_empty = bool(served) or bool(extra) or not run.profile_is_asked
+    hosts = _hosts(run.agent, served, packages)
+    return with_rules(resolve_policy(profile, hosts, has_services=may_be_empty), extra)
+
+
+def _hosts(
+    agent: Agent | None, served: tuple[ServedRoute, ...], packages: EgressPolicy
+) -> Mapping[EgressProfile, tuple[HostRule, ...]]:
+    if agent is not None and agent.egress_hosts:
+        return agent.egress_hosts
     own = agent.locked_hosts(frozenset(one.route.provider for one in served)) if agent else ()
-    hosts = {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}
-    if profile is EgressProfile.LOCKED and not own:
-        hosts[profile] = request.allow_hosts
-    return with_rules(
-        resolve_policy(profile, hosts, has_services=bool(served)), request.allow_hosts
-    )
+    return {EgressProfile.LOCKED: own, EgressProfile.STANDARD: (*own, *packages.rules)}

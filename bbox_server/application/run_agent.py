@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bbox_server.application.attach_terminal import AttachTerminal
+from bbox_server.application.configure_run import ConfiguredRun, ConfigureRun
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
@@ -18,6 +19,7 @@ from bbox_server.domain.error import BboxError, first_error
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.session import (
+    EventKind,
     ExitStatus,
     SessionDirectories,
     SessionId,
@@ -60,6 +62,7 @@ class RunAgent:
     sessions: SessionStore
     files: SessionFiles
     snapshots: Snapshots
+    configure: ConfigureRun
     prepare: PrepareRun
     sandbox: RunSandbox
     terminal: UserTerminal
@@ -72,8 +75,9 @@ class RunAgent:
 
     async def __call__(self, request: RunRequest) -> RunOutcome:
         """Run to the end of the agent. Raises: what preparing and starting raise."""
-        record = self._record(request)
-        self.direct.check(request)
+        run = await asyncio.to_thread(self.configure, request)
+        record = self._record(run)
+        self.direct.check(run.request)
         await self.prune()
         self.sessions.create(record)
         with self.sessions.hold(record.id) as directories:
@@ -87,8 +91,9 @@ class RunAgent:
                 self.progress.warned(
                     f"Nothing is cleaned up: {directories.runtime} will keep the session's keys"
                 )
+            self._warn(run, journal)
             try:
-                return await self._run(request, directories, journal)
+                return await self._run(run, directories, journal)
             except (BboxError, ExceptionGroup) as error:
                 failure = error if isinstance(error, BboxError) else first_error(error)
                 if failure is not None:
@@ -102,13 +107,13 @@ class RunAgent:
                 self._export(request, journal)
 
     async def _run(
-        self, request: RunRequest, directories: SessionDirectories, journal: SessionJournal
+        self, run: ConfiguredRun, directories: SessionDirectories, journal: SessionJournal
     ) -> RunOutcome:
         journal.enter(SessionState.PREPARING)
-        launch = await self.prepare(request, journal.record.id, directories)
+        launch = await self.prepare(run, journal.record.id, directories)
         attach = AttachTerminal(terminal=self.terminal, recorder=self.files.recorder(directories))
         if launch.snapshot is None:
-            share = await self.direct(request, directories)
+            share = await self.direct(run.request, directories)
             status = await self.sandbox(launch, share, directories, journal, attach)
             return self._nothing_to_review(journal, status)
         await self.snapshots.hold(journal.record.id, launch.snapshot)
@@ -136,15 +141,25 @@ class RunAgent:
             await self.snapshots.release(journal.record.id)
         return RunOutcome(session=journal.record.id, exit=status, changes=changes)
 
-    def _record(self, request: RunRequest) -> SessionRecord:
+    def _warn(self, run: ConfiguredRun, journal: SessionJournal) -> None:
+        """Say what should be known of the config, at once and in the session's events."""
+        for finding in run.findings:
+            fields = {"text": str(finding), "finding": finding.kind.value}
+            journal.observer.event(EventKind.WARNING, fields)
+        for text in run.warnings:
+            self.progress.warned(text)
+
+    def _record(self, run: ConfiguredRun) -> SessionRecord:
+        request = run.request
         return SessionRecord(
             id=self.ids.session_id(),
             state=SessionState.CREATED,
-            agent=self.prepare.name(request),
+            agent=run.name,
             workspace=request.workspace,
             command=request.arguments,
             image=request.image,
             created_at=self.clock.now(),
+            after=run.after,
         )
 
     def _export(self, request: RunRequest, journal: SessionJournal) -> None:
@@ -152,9 +167,13 @@ class RunAgent:
             self.progress.warned(f"There is no trace: {cause}")
 
     def _leave(self, journal: SessionJournal) -> None:
-        """End a run that was cut short: to review if the guest ever ran, else failed."""
+        """End a run that was cut short: to review if there can be anything, else failed."""
         record = journal.record
         ran = record.state in {SessionState.RUNNING, SessionState.STOPPING}
-        # In direct mode there is nothing to review.
-        waits = ran and record.generation is not None
-        journal.enter(SessionState.REVIEWING if waits else SessionState.FAILED)
+        if ran and record.generation is not None:
+            journal.enter(SessionState.REVIEWING)
+        elif ran and record.failure is None:
+            # Direct mode, stopped by the user: what was done is in the workspace.
+            journal.enter(SessionState.DONE)
+        else:
+            journal.enter(SessionState.FAILED)

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final, NewType, Protocol
 
 from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.image import ImageReference
@@ -109,8 +110,10 @@ class Agent:
         env: Set in the guest.
         credential_paths: Relative to the guest's home; what a login leaves there.
         hosts: Reached whatever the provider.
+        egress_hosts: By profile, instead of all other hosts: of an agent of the user's own.
         files: Written before the agent starts.
         env_required: Names of host variables without which the agent is of no use.
+        own_keys: Keys of providers that the user lets this agent have itself, by name.
         settings: What of the user's own settings the agent understands.
         mcp_servers: Where the agent reads of MCP servers; None where it can't.
     """
@@ -127,8 +130,10 @@ class Agent:
     credential_paths: tuple[PurePosixPath, ...] = ()
     providers: tuple[AgentProvider, ...] = ()
     hosts: tuple[HostRule, ...] = ()
+    egress_hosts: Mapping[EgressProfile, tuple[HostRule, ...]] = field(default_factory=dict)
     files: tuple[AgentFile, ...] = ()
     env_required: tuple[str, ...] = ()
+    own_keys: tuple[str, ...] = ()
     settings: tuple[SettingsEntry, ...] = ()
     mcp_servers: McpRegistration | None = None
 

@@ -25,6 +25,8 @@ class ErrorCode(StrEnum):
     BOOT_FAILED = "boot.failed"
     BOOT_TIMEOUT = "boot.timeout"
     CLI_USAGE = "cli.usage"
+    CONFIG_EXISTS = "config.exists"
+    CONFIG_INVALID = "config.invalid"
     CREDENTIAL_INVALID_ROUTE = "credential.invalid-route"
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
@@ -89,6 +91,8 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.BOOT_FAILED: _entry("The microVM did not start.", Retry.FIX),
     ErrorCode.BOOT_TIMEOUT: _entry("The microVM did not become ready in time.", Retry.RETRY),
     ErrorCode.CLI_USAGE: _entry("The command line is not valid.", Retry.FIX),
+    ErrorCode.CONFIG_EXISTS: _entry("There is a config file already.", Retry.FIX),
+    ErrorCode.CONFIG_INVALID: _entry("The configuration is not valid.", Retry.FIX),
     ErrorCode.CREDENTIAL_INVALID_ROUTE: _entry("A provider can't be served.", Retry.FIX),
     ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
     ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),

@@ -25,10 +25,10 @@ class GitAccess:
     """What of the user's git the agent may use; nothing unless the user says so (P-22).
 
     Attributes:
-        token: The GitHub token, for the workspace's remotes.
+        token: The GitHub token, for the workspace's remotes; None leaves it to the config.
     """
 
-    token: bool = False
+    token: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +58,8 @@ class RunRequest:
         workspace: Absolute, links resolved.
         environ: The host's environment: where keys and forwarded variables come from.
         env_forward: Patterns of variables to carry, beside the agent's own.
+        config_file: The user's config, where it is not the usual one.
+        mode: None leaves it to the config.
         acknowledged: The user knows what direct mode means for this workspace.
         trace: Write the session's trace, and keep it up to date.
         env_required: Names without which the run is of no use, beside the agent's own.
@@ -75,10 +77,11 @@ class RunRequest:
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[HostRule, ...] = ()
     excludes: tuple[str, ...] = ()
+    config_file: HostPath | None = None
     git: GitAccess = field(default_factory=GitAccess)
     login: LoginOptions = field(default_factory=LoginOptions)
     trace: bool = False
-    mode: WorkspaceMode = WorkspaceMode.SNAPSHOT
+    mode: WorkspaceMode | None = None
     acknowledged: bool = False
     env_required: tuple[str, ...] = ()
     settings: SettingsImport = field(default_factory=SettingsImport)

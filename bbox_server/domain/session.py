@@ -52,6 +52,14 @@ class ExitStatus:
     out_of_memory: bool = False
 
 
+class AfterRun(StrEnum):
+    """What the user's config wants when the agent has ended; an option of the run wins."""
+
+    ASK = "ask"
+    REVIEW = "review"
+    APPLY = "apply"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRecord:
     """What is known of a session, as it is on disk.
@@ -73,6 +81,7 @@ class SessionRecord:
     generation: HostPath | None = None
     exit: ExitStatus | None = None
     failure: Failure | None = None
+    after: AfterRun = AfterRun.ASK
     held: bool = False
 
 

@@ -65,7 +65,8 @@ class RunOptions(Message):
     excludes: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
-    git_token: bool = False
+    config_file: str | None = None
+    git_token: bool | None = None
     save_login: bool = True
     seed_login: bool = False
     log_in: bool = False

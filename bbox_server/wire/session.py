@@ -3,7 +3,7 @@
 
 from bbox_server.domain.doctor import Check, CheckStatus
 from bbox_server.domain.error import Retry
-from bbox_server.domain.session import ExitStatus, Failure, SessionRecord, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, Failure, SessionRecord, SessionState
 from bbox_server.wire.model import Message
 
 
@@ -45,6 +45,7 @@ class SessionMessage(Message):
     generation: str | None = None
     exit: ExitMessage | None = None
     failure: FailureMessage | None = None
+    after: AfterRun = AfterRun.ASK
 
 
 class SessionsMessage(Message):
@@ -101,6 +102,7 @@ def session_message(record: SessionRecord) -> SessionMessage:
         generation=record.generation,
         exit=None if record.exit is None else exit_message(record.exit),
         failure=None if record.failure is None else failure_message(record.failure),
+        after=record.after,
     )
 
 

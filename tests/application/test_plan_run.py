@@ -11,8 +11,10 @@ from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.plan_run import PlanRun, RunPlan
 from bbox_server.application.prepare_run import PrepareRun
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentFile, AgentProvider, MemoryShares
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
@@ -32,6 +34,7 @@ from bbox_server.domain.workspace import Digest, HostPath
 from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.wire.run_plan import RunPlanMessage, run_plan_message
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
+from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy
 from tests.fakes.image import FakeImageStore
 from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
@@ -116,7 +119,6 @@ class Ground:
         await images.import_layout(layout, TOOL.image)
         files = {PurePosixPath(name): b"1" for name in ("a", "b.log", ".env")}
         prepare = PrepareRun(
-            agents=self.agents,
             images=images,
             snapshots=MemorySnapshots(workspaces={WORKSPACE: files}),
             package_hosts=NoPackageHosts(),
@@ -143,7 +145,12 @@ class Ground:
             "excludes": ("b.log",),
         }
         request = RunRequest(**{**fields, **changes})  # type: ignore[arg-type]  # the tests' own names
-        return await PlanRun(prepare=prepare)(request)
+        resolve = ResolveConfig(
+            files=MemoryConfigFiles(), trust=MemoryTrust(), built_in=self.agents
+        )
+        configure = ConfigureRun(resolve=resolve, host_cpus=2)
+        plan = PlanRun(configure=configure, prepare=prepare, progress=self.progress)
+        return await plan(request)
 
 
 @pytest.fixture
@@ -332,3 +339,15 @@ async def test_names_in_a_plan_are_shown_escaped(ground: Ground) -> None:
     ground.settings.files[".tool/skills/\x1b[31m"] = b""
     text = "\n".join(dry_run_lines(message_of(await ground.plan())))
     assert "\x1b" not in text
+
+
+async def test_a_key_is_forwarded_only_where_the_user_spells_it_out(ground: Ground) -> None:
+    alone = replace(TOOL, providers=(), files=(), settings=())
+    key = {"OPENAI_API_KEY": "sk-real"}
+    ground.agents = FakeAgentRegistry([alone])
+    plan = await ground.plan(key)
+    assert "OPENAI_API_KEY" not in plan.launch.env
+    ground.agents = FakeAgentRegistry([replace(alone, own_keys=("OPENAI_API_KEY",))])
+    plan = await ground.plan(key)
+    assert plan.launch.env["OPENAI_API_KEY"] == "sk-real"
+    assert any("OPENAI_API_KEY" in text for text in ground.progress.warnings)

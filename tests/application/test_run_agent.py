@@ -10,10 +10,12 @@ from typing_extensions import override
 
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
+from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import MOUNT_DIRECTLY, RunSandbox
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
@@ -31,6 +33,7 @@ from bbox_server.domain.terminal import GuestUser, TerminalSize
 from bbox_server.domain.vm import VmEnd
 from bbox_server.domain.workspace import Digest, HostPath
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
+from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.direct import MemoryAcknowledgements, MemoryDirectWorkspaces
 from tests.fakes.egress import FakeNetworkRelay
@@ -54,6 +57,7 @@ from tests.fakes.vm import FakeVmBackend
 KEY = "sk-real-key-of-the-host"
 BUSYBOX = "/run/bbox/busybox"
 WORKSPACE = HostPath("/home/user/project")
+HOST_CPUS = 4
 
 
 class NoPackageHosts(PackageHosts):
@@ -100,6 +104,7 @@ class House:
     overlay: MemoryOverlay = field(default_factory=lambda: MemoryOverlay(agent=tree({"a": b"1"})))
     progress: RecordingProgress = field(default_factory=RecordingProgress)
     agents: FakeAgentRegistry = field(default_factory=FakeAgentRegistry)
+    configs: MemoryConfigFiles = field(default_factory=MemoryConfigFiles)
     settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
     keep_days: int | None = KEEP_DAYS
@@ -134,8 +139,13 @@ class House:
                 overlay=lambda _directories, _generation: self.overlay,
             ),
             snapshots=self.snapshots,
+            configure=ConfigureRun(
+                resolve=ResolveConfig(
+                    files=self.configs, trust=MemoryTrust(), built_in=self.agents
+                ),
+                host_cpus=HOST_CPUS,
+            ),
             prepare=PrepareRun(
-                agents=self.agents,
                 images=self.images,
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
@@ -450,6 +460,23 @@ async def test_a_workspace_that_can_not_be_mounted_runs_no_agent(house: House) -
     assert "no \\x1b[2J device" in failure.cause
     assert len(house.shells.shells) == 1
     assert house.store.states[-1] is SessionState.FAILED
+
+
+async def test_a_direct_run_that_the_user_stops_is_done(house: House) -> None:
+    running = asyncio.Event()
+
+    async def forever(_: FakeProcess) -> ExitStatus:
+        running.set()
+        await asyncio.Event().wait()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": forever, BUSYBOX: succeed})
+    async with asyncio.TaskGroup() as tasks:
+        request = a_request(mode=WorkspaceMode.DIRECT, acknowledged=True)
+        run = tasks.create_task(house.run(request))
+        await running.wait()
+        run.cancel()
+    assert house.store.states[-1] is SessionState.DONE
 
 
 async def test_nothing_can_be_excluded_from_a_direct_share(house: House) -> None:

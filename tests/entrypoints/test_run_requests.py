@@ -13,10 +13,11 @@ def params(options: RunOptions) -> RunParams:
     return RunParams(workspace_uri="file:///home/ada/tally", agent="codex", options=options)
 
 
-def test_what_is_left_out_is_the_safe_choice() -> None:
+def test_what_is_left_out_is_left_to_the_config() -> None:
     request = run_request(params(RunOptions()), {})
     assert request.login == LoginOptions(save=True, seed=False, inside=False)
-    assert (request.mode, request.acknowledged) == (WorkspaceMode.SNAPSHOT, False)
+    assert (request.mode, request.git.token, request.egress_profile) == (None, None, None)
+    assert request.acknowledged is False
     assert request.trace is False
 
 

@@ -14,6 +14,7 @@ HOMES: Final = {
     "cedarpy": ("infra/authz",),
     "lsprotocol": ("entrypoints/lsp",),
     "pydantic": ("wire", "infra/config"),
+    "pydantic_core": ("infra/config",),
     "pygls": ("entrypoints/lsp",),
     "subprocess": ("infra/process",),
     "tomlkit": ("infra/settings",),

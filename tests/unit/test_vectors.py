@@ -12,7 +12,17 @@ DATA: Final = Path(__file__).parents[1] / "vectors" / "data"
 SHARED: Final = Path(__file__).parents[3] / "shared" / "compat" / "vectors"
 
 # Whole files; what other areas answer grows with them.
-AREAS: Final = ("bytesize", "diff_flush", "egress", "env", "exclude", "sensitive_paths", "settings")
+AREAS: Final = (
+    "bytesize",
+    "config",
+    "custom_agents",
+    "diff_flush",
+    "egress",
+    "env",
+    "exclude",
+    "sensitive_paths",
+    "settings",
+)
 KINDS: Final = {
     "git": frozenset({"sanitize"}),
     "names": frozenset({"derive", "validate", "vmname", "session_id"}),

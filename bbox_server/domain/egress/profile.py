@@ -47,3 +47,9 @@ def stricter(first: str, second: str) -> str:
     if not known:
         return first
     return max(known, key=lambda text: _STRICTNESS.index(EgressProfile(text)))
+
+
+def strictest(*profiles: EgressProfile | None) -> EgressProfile | None:
+    """The strictest of those that are set; None where none is."""
+    found = [profile for profile in profiles if profile is not None]
+    return max(found, key=_STRICTNESS.index, default=None)

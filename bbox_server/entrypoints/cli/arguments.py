@@ -9,6 +9,7 @@ from typing import Final, NoReturn
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
 
 COMMANDS: Final = (
     "run",
@@ -21,6 +22,8 @@ COMMANDS: Final = (
     "discard",
     "sessions",
     "logs",
+    "config",
+    "trust",
     "list",
     "auth",
     "doctor",
@@ -139,6 +142,9 @@ def _run_parser(prog: str) -> Parser:
 def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
     parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
+    )
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
     parser.add_argument(
         "--workspace-mode",
@@ -235,6 +241,8 @@ def _command_parsers() -> dict[str, Parser]:
     for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff", "why"):
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
+    add_config_commands(parsers["config"])
+    add_trust_options(parsers["trust"])
     _add_auth_command(parsers["auth"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
@@ -271,6 +279,8 @@ DESCRIPTIONS: Final = {
     "sessions": "List sessions that run or wait for review.",
     "logs": "Show what happened in a session.",
     "list": "List the agents.",
+    "config": "Write, show and check your configuration.",
+    "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
     "auth": "List or forget the logins that agents left.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
     "why": "Tell which rule hides a path from the agent, or that none does.",

@@ -12,12 +12,14 @@ from bbox_server.entrypoints.cli.style import Style
 
 async def list_agents(values: Namespace, services: Services, console: Console) -> int:
     """The agents, by name (compat CLI-40)."""
-    agents = services.agents().list()
+    configured = services.configs()(services.directory).agents
+    agents = configured.list()
+    types = dict.fromkeys(configured.custom, "custom")
     if values.json:
         rows = [
             {
                 "name": agent.name,
-                "type": "built-in",
+                "type": types.get(agent.name, "built-in"),
                 "image": str(agent.image),
                 "description": agent.description,
             }
@@ -26,7 +28,7 @@ async def list_agents(values: Namespace, services: Services, console: Console) -
         console.say(json.dumps({"agents": rows}, indent=2))
         return 0
     for agent in agents:
-        console.say(f"{agent.name:<15} {'built-in':<10} {agent.image}")
+        console.say(f"{agent.name:<15} {types.get(agent.name, 'built-in'):<10} {agent.image}")
     return 0
 
 

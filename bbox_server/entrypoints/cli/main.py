@@ -13,9 +13,11 @@ from typing import Final
 from bbox_server.domain.error import BboxError, first_error
 from bbox_server.entrypoints.cli import (
     auth_command,
+    config_command,
     machine_commands,
     review_command,
     session_commands,
+    trust_command,
     why_command,
 )
 from bbox_server.entrypoints.cli.arguments import CommandLine, parse
@@ -49,6 +51,8 @@ COMMANDS: Final[dict[str, Command]] = {
     "discard": session_commands.discard,
     "sessions": session_commands.sessions,
     "logs": session_commands.logs,
+    "config": config_command.config,
+    "trust": trust_command.trust,
     "list": machine_commands.list_agents,
     "auth": auth_command.auth,
     "doctor": machine_commands.doctor,

@@ -17,11 +17,12 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.review import Review
-from bbox_server.domain.session import ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.auth_command import check_login_options
+from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
@@ -35,6 +36,7 @@ from bbox_server.entrypoints.cli.review_command import (
     review_interactively,
 )
 from bbox_server.entrypoints.cli.services import Services
+from bbox_server.entrypoints.cli.trust_command import ask_once
 from bbox_server.entrypoints.cli.words import split_words
 from bbox_server.entrypoints.session_host.requests import run_request
 from bbox_server.wire.lifecycle import HowToStop, StopParams
@@ -48,6 +50,7 @@ from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 # 128 + the signal's number, as shells say it (compat CLI-23)
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
 TERM_CODE: Final = 143
+AFTER: Final = {AfterRun.ASK: "ask", AfterRun.REVIEW: "review", AfterRun.APPLY: "auto"}
 HINTS: Final = {
     "KILL": "the agent was killed; if memory ran out, give it more: --memory 8g",
     "SEGV": "the agent crashed (segmentation fault)",
@@ -62,6 +65,7 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.dry_run:
         with progress_view(values.progress, console) as progress:
             return await _dry_run(params, values, services, console, progress)
+    ask_once(values, services, console)
     async with services.gateway().start() as connection:
         with progress_view(values.progress, console) as progress:
             await ask(connection, "bbox/run", params, SessionMessage)
@@ -205,7 +209,8 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             tmp_size_mib=parse_mib(values.tmp_size) or None,
             egress_profile=EgressProfile(values.egress_profile) if values.egress_profile else None,
             allow_hosts=allow_hosts,
-            git_token=bool(values.git_token),
+            config_file=config_file(values, services),
+            git_token=values.git_token,
             save_login=values.save_login,
             seed_login=values.seed_login,
             log_in=values.log_in,
@@ -236,12 +241,11 @@ def _cpus(count: int) -> int | None:
             cause=f"--cpus is {count}.",
             remediation="Give a number of 1 or more, or leave it out.",
         )
-    return min(count, os.cpu_count() or 1) or None
+    return count or None
 
 
 def _workspace_uri(given: str | None, services: Services) -> str:
-    path = os.path.realpath(os.path.join(services.directory, given or "."))  # noqa: PTH118 (bytes that are no UTF-8 stay)
-    return f"file://{quote(os.fsencode(path))}"
+    return f"file://{quote(os.fsencode(workspace_of(given, services)))}"
 
 
 def _image(given: str | None, services: Services) -> str | None:
@@ -273,7 +277,7 @@ async def _end(
         console.note(direct if ended.generation is None else "No workspace changes detected.")
         return 0
     listed = await review.changes.list()
-    choice = values.review
+    choice = values.review if values.review != "ask" else AFTER[ended.after]
     if choice == "ask":
         choice = _ask(listed, console) if console.interactive else "later"
     if choice == "auto":

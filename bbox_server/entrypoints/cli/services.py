@@ -10,7 +10,9 @@ from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.plan_run import PlanRun
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.login import LoginStore
@@ -56,3 +58,5 @@ class Services:
     logs: SessionLogs
     trace: Callable[[], ExportTrace]
     desk: Desk
+    configs: Callable[[], ResolveConfig]
+    config_writer: Callable[[], ConfigWriter]

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of the wire as the domain's values."""
 
-import os
 from pathlib import PurePosixPath
 
 from bbox_server.domain.change import ChangeId, HunkId
 from bbox_server.domain.decision import Decision
-from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.review import Verdict
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.terminal import TerminalSize
+from bbox_server.domain.workspace import HostPath
 from bbox_server.wire.review_request import DecideParams
 from bbox_server.wire.run import RunParams, TerminalSizeMessage
 from bbox_server.wire.workspace_uri import workspace_path
@@ -27,7 +26,6 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
             cause="Neither an agent nor an image is named.",
             remediation="`bbox list` shows the agents; or give an image and a command.",
         )
-    cpus = options.cpus and min(options.cpus, os.cpu_count() or 1)
     return RunRequest(
         agent=params.agent,
         image=params.image or "",
@@ -37,14 +35,15 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         environ=environ,
         env_forward=options.env_forward,
         resources=ResourceRequest(
-            cpus=cpus, memory_mib=options.memory_mib, tmp_size_mib=options.tmp_size_mib
+            cpus=options.cpus, memory_mib=options.memory_mib, tmp_size_mib=options.tmp_size_mib
         ),
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
+        config_file=None if options.config_file is None else HostPath(options.config_file),
         git=GitAccess(token=options.git_token),
         trace=options.trace or environ.get("BBOX_TRACE") == "1",
-        mode=options.workspace_mode or WorkspaceMode.SNAPSHOT,
+        mode=options.workspace_mode,
         acknowledged=options.acknowledge_direct,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
         settings=SettingsImport(enabled=None if options.import_settings else False),

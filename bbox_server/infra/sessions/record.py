@@ -8,6 +8,7 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode, Retry
 from bbox_server.domain.session import (
+    AfterRun,
     ExitStatus,
     Failure,
     SessionId,
@@ -59,6 +60,7 @@ def _record(fields: Mapping[str, object]) -> SessionRecord:
         else HostPath(_text(fields, "generation")),
         exit=_exit(fields.get("exit")),
         failure=_failure(fields.get("failure")),
+        after=AfterRun(_optional_text(fields, "after") or AfterRun.ASK),
     )
 
 

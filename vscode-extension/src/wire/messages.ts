@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Generated from bbox_server/wire by `make docs`; do not edit.
 
+/** What the user's config wants when the agent has ended; an option of the run wins. */
+export type AfterRun = "ask" | "review" | "apply";
+
 /** An agent; `missing` says what has to be got before it can run. */
 export interface AgentMessage {
   readonly name: string;
@@ -378,6 +381,7 @@ export interface RunOptions {
   readonly excludes?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly configFile?: string;
   readonly gitToken?: boolean;
   readonly saveLogin?: boolean;
   readonly seedLogin?: boolean;
@@ -424,6 +428,7 @@ export interface SessionMessage {
   readonly generation?: string;
   readonly exit?: ExitMessage;
   readonly failure?: FailureMessage;
+  readonly after: AfterRun;
 }
 
 /** One session. */
