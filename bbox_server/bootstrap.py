@@ -462,6 +462,7 @@ class Composition:
         return ExplainPath(
             excludes=DiskExcludes(),
             paths=lambda workspace: DiskPaths(workspace=workspace, git=GitCommand()),
+            configs=self.configs,
         )
 
     def diagnose(self) -> Diagnose:

@@ -223,6 +223,8 @@ class PrepareRun:
         self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
         for skipped in report.skipped:
             self.progress.warned(f"Not in the snapshot: {skipped}")
+        for warning in report.warnings:
+            self.progress.warned(warning)
         return snapshot
 
 

@@ -298,6 +298,9 @@ def _add_why_command(parser: Parser) -> None:
     parser.add_argument(
         "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
     )
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
+    )
 
 
 def _add_review_command(parser: Parser) -> None:
