@@ -483,7 +483,7 @@ class Composition:
             version=number,
             gateway=self.gateway,
             sessions=lambda: self.sessions,
-            agents=lambda: self.agents,
+            agents=lambda: self.configs(None).agents,
             images=lambda: self.images,
             diagnose=self.diagnose,
         )

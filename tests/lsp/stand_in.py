@@ -64,9 +64,12 @@ class StandInHost(HostComposition):
         backend, proxy = FakeVmBackend(), FakeCredentialProxy()
         return replace(
             real,
+            configure=replace(
+                real.configure,
+                resolve=replace(real.configure.resolve, built_in=stand_in_agents()),
+            ),
             prepare=replace(
                 real.prepare,
-                agents=stand_in_agents(),
                 images=AnyImage(),
                 package_hosts=FakePackageHosts(),
                 backend=backend,
