@@ -10,6 +10,7 @@ export GIT_CONFIG_KEY_0 := safe.directory
 export GIT_CONFIG_VALUE_0 := $(CURDIR)
 BIN := .venv/bin/
 PYTHON := $(BIN)python
+NPM := PATH="$(CURDIR)/.venv/bin:$$PATH" npm run --silent
 AGENT ?= codex
 ARGS ?=
 QUICK := tests/unit tests/application tests/contract tests/entrypoints
@@ -22,7 +23,7 @@ SHELL_FILES = git ls-files --cached --others --exclude-standard '*.sh'; git grep
 	'^(\#! ?/[a-z/]+(busybox |env )?(ba|da)?sh|\# shellcheck shell=)' -- ':!*.md' ':!*.py' ':!Makefile'
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build build-guest fetch-runtime guest-pins test test-coverage check lint \
+.PHONY: help setup setup-extension setup-editor build build-wheel build-extension build-guest fetch-runtime guest-pins test test-coverage check lint \
 	lint-fix fmt tidy verify install run demo bench clean docs upgrade image-base image-codex \
 	image-all image-push quick-tests docs-check
 
@@ -32,10 +33,25 @@ help: ## this list
 setup: ## packages (apt, as root), uv and .venv; the others call it
 	@python3 -m setup
 
-build: setup ## the wheel, into dist/
+setup-extension:
+	@python3 -m setup extension
+
+setup-editor:
+	@python3 -m setup editor
+
+build: build-wheel build-extension ## the wheel and the VS Code extension, into dist/
+
+build-wheel: setup
 	@rm -f dist/*.whl
 	@.cache/uv/bin/uv build --quiet --wheel --no-build-isolation --python $(PYTHON) --out-dir dist .
 	@ls dist/*.whl
+
+build-extension: setup-extension build-wheel
+	@rm -rf vscode-extension/bundled && mkdir vscode-extension/bundled
+	@cp dist/*.whl vscode-extension/bundled
+	@grep -oE '^[A-Za-z0-9._-]+==[^ ;]+' requirements.lock >vscode-extension/bundled/constraints.txt
+	@$(NPM) package >.cache/setup/package.log 2>&1 || { cat .cache/setup/package.log; exit 1; }
+	@ls dist/*.vsix
 
 fetch-runtime: setup ## download the Debian packages that the guest system is made of
 	@$(PYTHON) -m guest.build fetch --packages .cache/guest/packages
@@ -47,16 +63,17 @@ guest-pins: setup ## pin the newest packages of the guest system
 	@$(PYTHON) -m guest.build pins
 
 # What needs no guest runs on both cores. Then one guest at a time: emulated boots have deadlines.
-test: lint docs-check build-guest image-all ## everything: check's parts, contracts, adapters, booted guests, demo
+test: lint docs-check build-guest image-all setup-editor build-extension ## everything: check's parts, contracts, adapters, booted guests, demo, editor
+	@$(NPM) test
 	@$(BIN)pytest -q -m "not vm and not e2e" -n 2 $(ARGS)
 	@$(BIN)pytest -q -m "vm or e2e" --durations=10 $(ARGS)
 
-test-coverage: build-guest image-all ## the same tests, with what they leave uncovered
+test-coverage: build-guest image-all setup-editor build-extension ## the same tests, with what they leave uncovered
 	@$(BIN)pytest -m "" --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)
 
 check: lint docs-check quick-tests ## formatting, lint, types, layers, docs, quick tests: under a minute
 
-lint: setup ## ruff, mypy, import-linter, shellcheck; changes nothing
+lint: setup-extension ## ruff, mypy, import-linter, prettier, eslint, tsc, shellcheck; changes nothing
 	@echo "lint: ruff"
 	@$(BIN)ruff format --check --quiet . || { echo "lint: run \`make fmt\`" >&2; exit 1; }
 	@$(BIN)ruff check --quiet .
@@ -64,10 +81,13 @@ lint: setup ## ruff, mypy, import-linter, shellcheck; changes nothing
 	@$(BIN)mypy --no-error-summary
 	@echo "lint: import-linter"
 	@$(BIN)lint-imports >.cache/setup/lint-imports.log || { cat .cache/setup/lint-imports.log; exit 1; }
+	@echo "lint: prettier, eslint, tsc"
+	@$(NPM) lint
 	@echo "lint: shellcheck"
 	@{ $(SHELL_FILES); } | sort -u | xargs shellcheck -x -P guest/system -e SC2187  # ash is dash to it
 
-quick-tests: setup
+quick-tests: setup-extension
+	@$(NPM) test
 	@$(BIN)pytest -q -n 2 $(QUICK) $(ARGS)
 
 docs-check: setup
@@ -77,8 +97,9 @@ lint-fix: setup ## ruff's own repairs, then formatting
 	@$(BIN)ruff check --fix --quiet .
 	@$(BIN)ruff format --quiet .
 
-fmt: setup ## format
+fmt: setup-extension ## format
 	@$(BIN)ruff format .
+	@$(NPM) fmt
 
 tidy: setup ## bring the locks in line with pyproject.toml, keeping versions
 	@$(PYTHON) -m setup.lock
@@ -91,7 +112,7 @@ verify: fmt lint test ## fmt + lint + test
 docs: setup ## generate docs/errors.md, docs/protocol.md and the extension's types
 	@$(PYTHON) -m docs.generate
 
-install: build ## bbox and bbox-server for this user (root: into /usr/local)
+install: build-wheel ## bbox and bbox-server for this user (root: into /usr/local)
 	@$(PYTHON) -m setup.install dist/*.whl
 
 run: build-guest image-$(AGENT) ## bbox, e.g. make run AGENT=codex ARGS='--review -- exec "fix it"'
@@ -113,6 +134,7 @@ image-all: ## every image under images/
 image-push: image-all ## REGISTRY=HOST/PROJECT: push the images there
 	@$(PYTHON) -m images.build push $(REGISTRY)
 
+e2e-vscode e2e-all: setup-editor build-extension
 e2e-%: build-guest image-all ## tests/e2e/test_NAME.py alone; e2e-all is all of them
 	@$(PYTHON) -m pytest -m "" $(if $(filter all,$*),tests/e2e,tests/e2e/test_$*.py) $(ARGS)
 

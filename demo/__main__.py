@@ -34,7 +34,7 @@ def say(text: str) -> None:
 
 def make_project(directory: Path) -> None:
     """A git repository with the demo's project, and a secret that the agent must not see."""
-    shutil.copytree(HERE / "project", directory)
+    shutil.copytree(HERE / "project", directory, ignore=shutil.ignore_patterns(".*_cache"))
     (directory / ".env").write_text("DATABASE_PASSWORD=only-for-the-host\n")
     (directory / ".gitignore").write_text(".env\ndist/\n__pycache__/\n")
     for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "Start"]):

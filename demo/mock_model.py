@@ -49,6 +49,8 @@ class _State:
     key: str
     pace_s: float
     record: Path | None
+    hold_at: int | None = None
+    released: threading.Event = field(default_factory=threading.Event)
     requests: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -102,6 +104,8 @@ class _Handler(BaseHTTPRequestHandler):
         return is_authorized
 
     def _play(self, request: dict[str, Any]) -> None:
+        if len(tool_outputs(request)) == self.state.hold_at:
+            self.state.released.wait()
         items = choose(request, self.state.script)
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
@@ -176,6 +180,14 @@ class MockModel:
         with self._state.lock:
             return tuple(self._state.requests)
 
+    def hold(self, turn: int) -> None:
+        """Begin a turn, counted from 0, only when it is released."""
+        self._state.hold_at = turn
+
+    def release(self) -> None:
+        """Go on with the turn that is held, now or when it comes."""
+        self._state.released.set()
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -186,6 +198,7 @@ class MockModel:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.release()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """uv in a virtual environment of its own, and the project's `.venv` from requirements.lock."""
 
-import hashlib
-import json
 import os
 import shutil
 from pathlib import Path
 from typing import Final
 
 from setup.command import SetupError, output, run
+from setup.stamp import digest, read_stamp, write_stamp
 
 UV_HOME: Final = Path(".cache/uv")
 UV: Final = UV_HOME / "bin/uv"
 VENV: Final = Path(".venv")
 UV_LOCK: Final = Path("setup/requirements.lock")
 LOCK: Final = Path("requirements.lock")
-_STAMP: Final = "bbox-setup.json"
 _UNREACHABLE: Final = (
     "Check the network, and the index that pip is configured for: `pip config list`.\n"
     "uv reads UV_DEFAULT_INDEX; it is set from pip's index-url when that is configured."
@@ -29,9 +27,9 @@ def install_environment(*, python: Path) -> None:
         SetupError: a package index is unreachable or Python is unusable.
     """
     place = {"root": str(Path.cwd()), "python": str(python)}
-    _install_uv(python, place | {"lock": _digest(UV_LOCK)})
-    wanted = place | {"lock": _digest(LOCK, Path("pyproject.toml"))}
-    present = _stamp(VENV)
+    _install_uv(python, place | {"lock": digest(UV_LOCK)})
+    wanted = place | {"lock": digest(LOCK, Path("pyproject.toml"))}
+    present = read_stamp(VENV)
     if present == wanted:
         return
     env = uv_environment()
@@ -42,7 +40,7 @@ def install_environment(*, python: Path) -> None:
             hint=f"Is {python} a working Python?",
             env=env,
         )
-        _write_stamp(VENV, {**wanted, "lock": ""})
+        write_stamp(VENV, {**wanted, "lock": ""})
     here = ("--quiet", "--python", VENV / "bin/python")
     run(
         "install what requirements.lock pins into .venv",
@@ -56,7 +54,7 @@ def install_environment(*, python: Path) -> None:
         hint="See the lines above.",
         env=env,
     )
-    _write_stamp(VENV, wanted)
+    write_stamp(VENV, wanted)
 
 
 def system_python() -> Path:
@@ -85,7 +83,7 @@ def uv_environment() -> dict[str, str]:
 
 
 def _install_uv(python: Path, wanted: dict[str, str]) -> None:
-    if _stamp(UV_HOME) == wanted:
+    if read_stamp(UV_HOME) == wanted:
         return
     run(
         "make a virtual environment for uv",
@@ -98,23 +96,4 @@ def _install_uv(python: Path, wanted: dict[str, str]) -> None:
         (*pip, "install", "--quiet", "--require-hashes", "-r", UV_LOCK),
         hint=_UNREACHABLE,
     )
-    _write_stamp(UV_HOME, wanted)
-
-
-def _digest(*paths: Path) -> str:
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.read_bytes() + b"\0")
-    return digest.hexdigest()
-
-
-def _stamp(environment: Path) -> dict[str, str]:
-    try:
-        found: dict[str, str] = json.loads((environment / _STAMP).read_text())
-    except (OSError, ValueError):
-        return {}
-    return found
-
-
-def _write_stamp(environment: Path, stamp: dict[str, str]) -> None:
-    (environment / _STAMP).write_text(json.dumps(stamp))
+    write_stamp(UV_HOME, wanted)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Debian packages that the project needs: the only list of them."""
+"""The Debian packages that the project needs: the only lists of them."""
 
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
 from typing import Final
 
 from setup.command import SetupError, run, say
@@ -26,22 +27,31 @@ PACKAGES: Final = (
     "uidmap",  # newuidmap, for mmdebstrap and buildah
     "util-linux",
 )
+EDITOR_PACKAGES: Final = (
+    "build-essential",  # code-server's native parts, up to libkrb5-dev and pkg-config
+    "chromium",
+    "fonts-dejavu-core",
+    "libkrb5-dev",
+    "pkg-config",
+)
+"""For the extension's test in a real editor; nothing else needs them."""
+
 _APT: Final = ("apt-get", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
 _UNREACHABLE: Final = (
     "Check the network, and the mirror that /etc/apt/sources.list* and /etc/apt/apt.conf.d name."
 )
 
 
-def install_packages(*, euid: int) -> None:
+def install_packages(packages: Sequence[str], *, euid: int) -> None:
     """Bring what is missing, when root; nothing is started when all is there.
 
     Raises:
         SetupError: apt failed, or is needed and this is not root.
     """
     if not shutil.which("dpkg-query"):
-        say(f"not a Debian: nothing is installed; needed are {' '.join(PACKAGES)}")
+        say(f"not a Debian: nothing is installed; needed are {' '.join(packages)}")
         return
-    missing = missing_packages()
+    missing = missing_packages(packages)
     if not missing:
         return
     if euid != 0:
@@ -60,12 +70,12 @@ def install_packages(*, euid: int) -> None:
     )
 
 
-def missing_packages() -> list[str]:
-    """Those of the list that dpkg does not know as installed."""
+def missing_packages(packages: Sequence[str]) -> list[str]:
+    """Those that dpkg does not know as installed."""
     known = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *PACKAGES],
+        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", *packages],
         capture_output=True,
         text=True,
         check=False,
     ).stdout.splitlines()
-    return [name for name in PACKAGES if f"{name} installed" not in known]
+    return [name for name in packages if f"{name} installed" not in known]

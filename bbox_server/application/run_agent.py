@@ -167,9 +167,13 @@ class RunAgent:
             self.progress.warned(f"There is no trace: {cause}")
 
     def _leave(self, journal: SessionJournal) -> None:
-        """End a run that was cut short: to review if the guest ever ran, else failed."""
+        """End a run that was cut short: to review if there can be anything, else failed."""
         record = journal.record
         ran = record.state in {SessionState.RUNNING, SessionState.STOPPING}
-        # In direct mode there is nothing to review.
-        waits = ran and record.generation is not None
-        journal.enter(SessionState.REVIEWING if waits else SessionState.FAILED)
+        if ran and record.generation is not None:
+            journal.enter(SessionState.REVIEWING)
+        elif ran and record.failure is None:
+            # Direct mode, stopped by the user: what was done is in the workspace.
+            journal.enter(SessionState.DONE)
+        else:
+            journal.enter(SessionState.FAILED)

@@ -24,7 +24,9 @@ PARENTS: Final = {
     Phase.SSH_WAIT: Phase.MICROVM,
 }
 # What a run that is cut short enters; by then none of its phases goes on.
-_ENDS: Final = frozenset({SessionState.FAILED.value, SessionState.REVIEWING.value})
+_ENDS: Final = frozenset(
+    {SessionState.FAILED.value, SessionState.REVIEWING.value, SessionState.DONE.value}
+)
 _LATER: Final = frozenset({Phase.REVIEW, Phase.FLUSH})
 
 
@@ -105,6 +107,8 @@ class _Reading:
                 pass
 
     def _begin(self, phase: Phase, event: SessionEvent) -> None:
+        if phase in self.open:
+            self._close(phase, event.at, "it began anew", failed=True)
         began = event.fields.get("began")
         started = began if isinstance(began, int | float) else event.at
         parent = self.newest.get(PARENTS[phase], 0) if phase in PARENTS else 0

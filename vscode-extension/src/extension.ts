@@ -2,13 +2,15 @@
 import type * as vscode from "vscode";
 
 import { registerCommands } from "./editor/commands.js";
+import { ServerProgram } from "./editor/server_program.js";
 import { Workbench } from "./editor/workbench.js";
 
 let open: Workbench | undefined;
 
 /** Called in trusted workspaces only (the manifest says so). The server starts on first use. */
 export function activate(context: vscode.ExtensionContext): void {
-  const workbench = new Workbench(context.workspaceState);
+  const program = new ServerProgram(context.extensionUri, context.globalStorageUri);
+  const workbench = new Workbench(context.workspaceState, program);
   open = workbench;
   context.subscriptions.push(registerCommands(workbench));
   workbench.restore().catch((error: unknown) => {

@@ -99,7 +99,7 @@ def _status(span: Span) -> JsonObject:
 def _facts(span: Span, record: SessionRecord) -> dict[str, str]:
     facts: dict[str, str] = {"bbox.session": record.id}
     if span.parent is None:
-        facts |= {"bbox.agent": record.agent, "bbox.state": record.state.value}
+        facts["bbox.agent"] = record.agent
     elif span.message and not span.failed:
         facts["bbox.message"] = span.message
     return facts

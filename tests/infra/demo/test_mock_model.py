@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -108,6 +109,17 @@ def test_outputs_of_the_agents_tools_are_kept() -> None:
     with MockModel(SCRIPT, key="k") as mock:
         _ask(mock.url, _after(2))
         assert mock.requests[-1].outputs == ("o0", "o1")
+
+
+def test_a_turn_that_is_held_begins_when_it_is_released() -> None:
+    with MockModel(SCRIPT, key="k") as mock, ThreadPoolExecutor() as threads:
+        mock.hold(1)
+        assert _ask(mock.url, _after(0))[0] == 200
+        held = threads.submit(_ask, mock.url, _after(1))
+        with pytest.raises(TimeoutError):
+            held.result(timeout=0.2)
+        mock.release()
+        assert held.result(timeout=10)[0] == 200
 
 
 @pytest.mark.parametrize("path", sorted(SCRIPTS.glob("*.json")), ids=lambda path: path.stem)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
+import { cutSequence, QUESTION, takeAnswers } from "../session/drawn_question.js";
+import type { Line } from "../session/session_view.js";
 import { TerminalPosition } from "../session/terminal_position.js";
 import type { TerminalData, TerminalSizeMessage } from "../wire/messages.js";
 
@@ -13,8 +15,9 @@ export interface TerminalOwner {
 }
 
 const DEFAULT_SIZE: TerminalSizeMessage = { cols: 80, rows: 24 };
+/** Faint; yellow. */
+const STYLES: Readonly<Record<Line["tone"], string>> = { plain: "\x1b[2m", warning: "\x1b[33m" };
 const SIZE_WAIT_MS = 1000;
-const ACK_AFTER_MS = 16;
 
 /** Something that happens once. */
 class Signal {
@@ -24,18 +27,24 @@ class Signal {
   });
 }
 
-/** The guest's terminal in a panel. Bytes are shown once each, in order. */
+/**
+ * The guest's terminal in a panel. Bytes are written once each, in order, and acknowledged when
+ * they are drawn: the editor itself holds no extension's terminal back.
+ */
 export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
   readonly #written = new vscode.EventEmitter<string>();
   readonly onDidWrite = this.#written.event;
   readonly #terminal: vscode.Terminal;
   readonly #decoder = new TextDecoder();
-  readonly #position = new TerminalPosition(0);
+  readonly #position = new TerminalPosition();
   readonly #opened = new Signal();
   readonly #sized = new Signal();
   #owner: TerminalOwner | undefined;
   #size: TerminalSizeMessage | undefined;
-  #ackTimer: NodeJS.Timeout | undefined;
+  /** Written before the panel was there: the editor would drop it. */
+  #early: string[] | undefined = [];
+  #incomplete = "";
+  #isInLine = false;
   #isClosed = false;
 
   constructor(name: string) {
@@ -54,7 +63,7 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
 
   /** The next byte to ask for, after the server was lost. */
   get nextByte(): number {
-    return this.#position.shown;
+    return this.#position.next;
   }
 
   /** Whether the user has closed the panel. */
@@ -65,24 +74,25 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
   /** The panel's size, once it is on the screen. */
   async size(): Promise<TerminalSizeMessage> {
     await this.#opened.given;
-    const late = new Promise<undefined>((resolve) =>
-      setTimeout(() => {
-        resolve(undefined);
-      }, SIZE_WAIT_MS),
-    );
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, SIZE_WAIT_MS);
+    });
     await Promise.race([this.#sized.given, late]);
+    clearTimeout(timer);
     return this.#size ?? DEFAULT_SIZE;
   }
 
-  show(): void {
-    this.#terminal.show();
+  show(focus: "take" | "leave"): void {
+    this.#terminal.show(focus === "leave");
   }
 
   /** A line of ours, told apart from the guest's by its look. */
-  say(line: string): void {
+  say(line: Line): void {
     // No control characters: the words may come from outside.
-    const plain = line.replaceAll(/\p{Cc}+/gu, " ");
-    this.#written.fire(`\x1b[2m▸ ${plain}\x1b[0m\r\n`);
+    const plain = line.text.replaceAll(/\p{Cc}+/gu, " ");
+    const begin = this.#isInLine ? "\r\n" : "";
+    this.#write(`${begin}${STYLES[line.tone]}▸ ${plain}\x1b[0m\r\n`);
   }
 
   /** Output of the guest. */
@@ -90,21 +100,22 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
     const bytes = Buffer.from(data.data, "base64");
     const { repeated, missing } = this.#position.take(data.fromByte, bytes.length);
     if (missing > 0) {
-      this.say(`${missing} bytes of older output are not kept`);
+      this.say({ text: `${missing} bytes of older output are not kept`, tone: "warning" });
     }
-    this.#written.fire(this.#decoder.decode(bytes.subarray(repeated), { stream: true }));
-    if (this.#position.isAckDue) {
-      this.#acknowledge();
-    } else {
-      this.#ackTimer ??= setTimeout(() => {
-        this.#acknowledge();
-      }, ACK_AFTER_MS);
-    }
+    const text = this.#decoder.decode(bytes.subarray(repeated), { stream: true });
+    const [whole, rest] = cutSequence(this.#incomplete + text);
+    this.#incomplete = rest;
+    this.#write(this.#position.ask() ? whole + QUESTION : whole);
   }
 
   open(dimensions: vscode.TerminalDimensions | undefined): void {
     if (dimensions !== undefined) {
       this.setDimensions(dimensions);
+    }
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    for (const text of early) {
+      this.#written.fire(text);
     }
     this.#opened.give();
   }
@@ -116,29 +127,42 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
   }
 
   handleInput(data: string): void {
-    this.#owner?.type(Buffer.from(data, "utf8").toString("base64"));
+    const { typed, isAnswer } = takeAnswers(data);
+    const drawn = isAnswer ? this.#position.answered() : undefined;
+    if (drawn !== undefined) {
+      this.#owner?.acknowledge(drawn);
+      // More may have come meanwhile, and nothing more comes before it is acknowledged.
+      this.#write(this.#position.ask() ? QUESTION : "");
+    }
+    if (typed !== "") {
+      this.#owner?.type(Buffer.from(typed, "utf8").toString("base64"));
+    }
   }
 
   close(): void {
     this.#isClosed = true;
     this.#opened.give();
     this.#sized.give();
-    clearTimeout(this.#ackTimer);
     this.#owner?.closed();
   }
 
   dispose(): void {
-    clearTimeout(this.#ackTimer);
     this.#terminal.dispose();
     this.#written.dispose();
   }
 
-  #acknowledge(): void {
-    clearTimeout(this.#ackTimer);
-    this.#ackTimer = undefined;
-    const byte = this.#position.acknowledge();
-    if (byte !== undefined) {
-      this.#owner?.acknowledge(byte);
+  #write(text: string): void {
+    if (text === "") {
+      return;
+    }
+    if (text !== QUESTION) {
+      // Colours may be set back after the line's end.
+      this.#isInLine = !/\n(?:\x1b\[[0-9;]*m)*$/.test(text.replace(QUESTION, ""));
+    }
+    if (this.#early === undefined) {
+      this.#written.fire(text);
+    } else {
+      this.#early.push(text);
     }
   }
 }

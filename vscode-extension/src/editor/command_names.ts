@@ -10,11 +10,15 @@ export const COMMANDS = {
   openAllChanges: "bbox.openAllChanges",
   acceptHunk: "bbox.acceptHunk",
   rejectHunk: "bbox.rejectHunk",
+  takeBackHunk: "bbox.takeBackHunk",
   acceptChange: "bbox.acceptChange",
   rejectChange: "bbox.rejectChange",
+  takeBackChange: "bbox.takeBackChange",
+  acceptAll: "bbox.acceptAll",
   undoDecision: "bbox.undoDecision",
   applyAccepted: "bbox.applyAccepted",
   undoApply: "bbox.undoApply",
+  showLog: "bbox.showLog",
 } as const;
 
 /** A function for every command: one that is missing does not compile. */

@@ -2,13 +2,12 @@
 import * as vscode from "vscode";
 
 import { changeByPath } from "../review/change_list.js";
+import { isLensTarget } from "../review/lens_target.js";
 import type { DecidableVerdict } from "../wire/messages.js";
-import { AgentTerminal } from "./agent_terminal.js";
+import { pickAgent, pickFolder, pickSession } from "./choices.js";
 import { COMMANDS, type CommandHandlers } from "./command_names.js";
-import type { LensTarget } from "./hunk_lenses.js";
 import { ReviewActions } from "./review_actions.js";
 import type { Session } from "./session.js";
-import type { ChangeRow } from "./source_control.js";
 import { sidePath } from "./side_uri.js";
 import type { Workbench } from "./workbench.js";
 
@@ -37,96 +36,57 @@ function handlersOf(workbench: Workbench): CommandHandlers {
     }
     await act(workbench.session);
   };
-  const decideHunk = async (argument: unknown): Promise<void> => {
-    const target = argument as LensTarget;
-    await withSession((session) =>
-      review.decide(session, target.change, target.verdict, target.hunk),
-    );
-  };
-  const decideChange = async (argument: unknown, verdict: DecidableVerdict): Promise<void> => {
-    await withSession(async (session) => {
+  const decideHunk = (target: unknown): Promise<void> =>
+    withSession(async (session) => {
+      if (isLensTarget(target)) {
+        await review.decide(session, target.change, target.verdict, target.hunk);
+      }
+    });
+  const decideChange = (argument: unknown, verdict: DecidableVerdict): Promise<void> =>
+    withSession(async (session) => {
       const change = changeOf(session, argument);
       if (change !== undefined) {
         await review.decide(session, change, verdict);
       }
     });
-  };
   return {
     runAgent: () => runAgent(workbench),
     attachSession: () => attachSession(workbench),
-    stopSession: () =>
-      withSession(async (session) => {
-        await workbench.server.request("bbox/sessions/stop", { session: session.view.id });
-      }),
-    showTerminal: () =>
-      withSession((session) =>
-        session.showTerminal(() => new AgentTerminal(`BBox: ${session.view.agent}`)),
-      ),
-    openChange: (argument) => withSession((session) => review.open(session, String(argument))),
+    stopSession: () => withSession((session) => session.stop()),
+    showTerminal: () => withSession((session) => workbench.showTerminal(session)),
+    openChange: (argument) => withSession((session) => review.open(session, argument)),
     openAllChanges: () => withSession((session) => review.openAll(session)),
     acceptHunk: decideHunk,
     rejectHunk: decideHunk,
+    takeBackHunk: decideHunk,
     acceptChange: (argument) => decideChange(argument, "accepted"),
     rejectChange: (argument) => decideChange(argument, "rejected"),
+    takeBackChange: (argument) => decideChange(argument, "undecided"),
+    acceptAll: () => withSession((session) => review.acceptAll(session)),
     undoDecision: () => withSession((session) => review.undoDecision(session)),
     applyAccepted: () => withSession((session) => review.apply(session)),
     undoApply: () => withSession((session) => review.undoApply(session)),
+    showLog: () => {
+      workbench.showLog();
+      return Promise.resolve();
+    },
   };
 }
 
 async function runAgent(workbench: Workbench): Promise<void> {
   const folder = await pickFolder();
-  if (folder === undefined) {
-    return;
-  }
-  const { agents } = await workbench.server.request("bbox/agents/list", {});
-  const items = agents.map((agent) => ({
-    label: agent.name,
-    description: agent.description,
-    detail: agent.available ? "" : `Has to be got first: ${agent.missing.join(", ")}`,
-    isAvailable: agent.available,
-  }));
-  // Those that can run now come first, each part in the server's order.
-  items.sort((a, b) => Number(b.isAvailable) - Number(a.isAvailable));
-  const placeHolder = "Which agent is to work in the microVM?";
-  const picked = await vscode.window.showQuickPick(items, { placeHolder });
-  if (picked !== undefined) {
-    await workbench.run(picked.label, folder);
+  const agent = folder && (await pickAgent(workbench.server));
+  if (folder !== undefined && agent !== undefined) {
+    await workbench.run(agent, folder);
   }
 }
 
 async function attachSession(workbench: Workbench): Promise<void> {
   const folder = await pickFolder();
-  if (folder === undefined) {
-    return;
+  const session = folder && (await pickSession(workbench.server, folder));
+  if (session !== undefined) {
+    await workbench.attach(session, "take");
   }
-  const workspaceUri = folder.uri.toString();
-  const { sessions } = await workbench.server.request("bbox/sessions/list", { workspaceUri });
-  const items = sessions.map((session) => ({
-    label: session.agent || session.image,
-    description: session.state,
-    detail: `${new Date(session.createdAt * 1000).toLocaleString()}  ${session.id}`,
-    session,
-  }));
-  if (items.length === 0) {
-    await vscode.window.showInformationMessage("There is no session of this folder.");
-    return;
-  }
-  const picked = await vscode.window.showQuickPick(items, { placeHolder: "Which session?" });
-  if (picked !== undefined) {
-    await workbench.attach(picked.session);
-  }
-}
-
-async function pickFolder(): Promise<vscode.WorkspaceFolder | undefined> {
-  const folders = vscode.workspace.workspaceFolders ?? [];
-  if (folders.length > 1) {
-    return await vscode.window.showWorkspaceFolderPick();
-  }
-  if (folders[0] === undefined) {
-    await vscode.window.showInformationMessage("Open a folder first: an agent works on one.");
-  }
-  return folders[0];
 }
 
 /** A row of Source Control, a diff's address, or nothing: then the diff that is on the screen. */
@@ -140,6 +100,11 @@ function changeOf(session: Session, argument: unknown): string | undefined {
   return place && changeByPath(session.list, place.path)?.id;
 }
 
-function isRow(value: unknown): value is ChangeRow {
-  return typeof value === "object" && value !== null && "change" in value;
+function isRow(value: unknown): value is { readonly change: string } {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "change" in value &&
+    typeof value.change === "string"
+  );
 }

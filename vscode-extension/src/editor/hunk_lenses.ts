@@ -3,16 +3,10 @@ import * as vscode from "vscode";
 
 import { changeByPath, type ChangeList } from "../review/change_list.js";
 import { lensesOf, type Lens } from "../review/hunk_lens.js";
+import type { LensTarget } from "../review/lens_target.js";
 import type { DecidableVerdict } from "../wire/messages.js";
 import { COMMANDS } from "./command_names.js";
 import { sidePath } from "./side_uri.js";
-
-/** The arguments of the commands behind a lens. */
-export interface LensTarget {
-  readonly change: string;
-  readonly hunk?: string;
-  readonly verdict: DecidableVerdict;
-}
 
 /** Accept and Reject above each hunk, on the agent's side of a diff. */
 export class HunkLenses implements vscode.CodeLensProvider, vscode.Disposable {
@@ -44,6 +38,12 @@ export class HunkLenses implements vscode.CodeLensProvider, vscode.Disposable {
   }
 }
 
+const COMMAND_OF: Readonly<Record<DecidableVerdict, string>> = {
+  accepted: COMMANDS.acceptHunk,
+  rejected: COMMANDS.rejectHunk,
+  undecided: COMMANDS.takeBackHunk,
+};
+
 function codeLens(change: string, lens: Lens): vscode.CodeLens {
   const range = new vscode.Range(lens.line, 0, lens.line, 0);
   if (lens.verdict === undefined) {
@@ -54,10 +54,9 @@ function codeLens(change: string, lens: Lens): vscode.CodeLens {
     verdict: lens.verdict,
     ...(lens.hunk === undefined ? {} : { hunk: lens.hunk.id }),
   };
-  const isRejection = lens.verdict === "rejected";
   return new vscode.CodeLens(range, {
     title: lens.title,
-    command: isRejection ? COMMANDS.rejectHunk : COMMANDS.acceptHunk,
+    command: COMMAND_OF[lens.verdict],
     arguments: [target],
   });
 }

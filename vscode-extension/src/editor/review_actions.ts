@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { changeById, decision, grouped } from "../review/change_list.js";
+import { bulkOf, type Bulk } from "../review/bulk.js";
+import { changeById, decision } from "../review/change_list.js";
+import { isEmpty, leftOut, wordsOf } from "../review/flush_words.js";
 import { failureOf } from "../server/failure.js";
 import type { Server } from "../server/server.js";
 import type {
@@ -17,6 +19,8 @@ import { sideUri } from "./side_uri.js";
 const ACCEPT = "Accept";
 const APPLY = "Apply the rest";
 const UNDO = "Undo";
+const ALL = "Accept All";
+const WITHOUT = "Without Them";
 
 /** What the user does to a session's changes. */
 export class ReviewActions {
@@ -26,11 +30,14 @@ export class ReviewActions {
     this.#server = server;
   }
 
-  async open(session: Session, id: string): Promise<void> {
-    const change = changeById(session.list, id);
+  /** The diff of a change; nothing if there is none of that id any more. */
+  async open(session: Session, id: unknown): Promise<void> {
+    const change = typeof id === "string" ? changeById(session.list, id) : undefined;
     if (change !== undefined) {
       const { left, right } = sides(session, change);
-      await vscode.commands.executeCommand("vscode.diff", left, right, `${change.path} (agent)`);
+      const name = change.path.split("/").at(-1) ?? change.path;
+      const title = `${name} (snapshot ↔ ${session.view.agent})`;
+      await vscode.commands.executeCommand("vscode.diff", left, right, title);
     }
   }
 
@@ -39,7 +46,7 @@ export class ReviewActions {
       .filter((change) => change.withheld === undefined)
       .map((change) => {
         const { left, right } = sides(session, change);
-        return [right, left, right];
+        return [vscode.Uri.joinPath(session.root, change.path), left, right];
       });
     const title = `${session.view.agent}'s changes`;
     await vscode.commands.executeCommand("vscode.changes", title, resources);
@@ -68,6 +75,24 @@ export class ReviewActions {
     await this.#send(session, [decision(change, verdict, found)]);
   }
 
+  /** Accept what is undecided, but for what has to be decided on its own. */
+  async acceptAll(session: Session): Promise<void> {
+    const bulk = bulkOf(session.list);
+    const isWithBuildFiles = bulk.buildFiles.length > 0 ? await areConfirmed(bulk) : false;
+    if (isWithBuildFiles === undefined) {
+      return;
+    }
+    const more = isWithBuildFiles ? bulk.ofBuildFiles : [];
+    const decisions = [...bulk.ordinary, ...more];
+    if (decisions.length > 0) {
+      await this.#send(session, decisions, isWithBuildFiles ? bulk.buildFiles : []);
+    }
+    if (bulk.oneByOne.length > 0) {
+      const paths = bulk.oneByOne.join(", ");
+      await vscode.window.showInformationMessage(`To be decided one by one: ${paths}`);
+    }
+  }
+
   async undoDecision(session: Session): Promise<void> {
     await this.#server.request("bbox/review/undo", { session: session.view.id });
     session.refresh();
@@ -75,12 +100,12 @@ export class ReviewActions {
 
   /** Write what is accepted into the workspace. */
   async apply(session: Session): Promise<void> {
-    if (grouped(session.list).accepted.length === 0 && !hasAcceptedHunks(session)) {
+    const params = { session: session.view.id };
+    const plan = await this.#server.request("bbox/flush/plan", params);
+    if (isEmpty(plan)) {
       await vscode.window.showInformationMessage("Nothing is accepted yet.");
       return;
     }
-    const params = { session: session.view.id };
-    const plan = await this.#server.request("bbox/flush/plan", params);
     if (!(await isPlanAgreed(plan))) {
       return;
     }
@@ -101,13 +126,18 @@ export class ReviewActions {
     await this.#report(session, undone);
   }
 
-  async #send(session: Session, decisions: readonly DecisionMessage[]): Promise<void> {
+  async #send(
+    session: Session,
+    decisions: readonly DecisionMessage[],
+    confirmed: readonly string[] = [],
+  ): Promise<void> {
     const { revision } = session.list;
     try {
       await this.#server.request("bbox/review/decide", {
         session: session.view.id,
         revision,
         decisions,
+        confirmed,
       });
     } catch (error) {
       // What was clicked is gone: show what there is now, then say so.
@@ -120,18 +150,11 @@ export class ReviewActions {
   }
 
   async #report(session: Session, flush: FlushMessage): Promise<void> {
-    const applied = flush.results.filter((result) => result.result === "applied").length;
-    const failed = flush.results.length - applied;
-    const verb = flush.kind === "undo" ? "taken back" : "applied";
-    const text = `${applied} ${applied === 1 ? "change" : "changes"} ${verb}.`;
-    if (failed > 0) {
-      const paths = flush.results.filter((result) => result.result !== "applied");
-      const list = paths.map((result) => `${result.path} (${result.result})`).join(", ");
-      await vscode.window.showWarningMessage(`${text} Not ${verb}: ${list}`);
-      return;
-    }
+    const { text, isWhole } = wordsOf(flush);
     const buttons = flush.kind === "flush" ? [UNDO] : [];
-    const answer = await vscode.window.showInformationMessage(text, ...buttons);
+    const answer = isWhole
+      ? await vscode.window.showInformationMessage(text, ...buttons)
+      : await vscode.window.showWarningMessage(text, ...buttons);
     if (answer === UNDO) {
       await this.undoApply(session, flush.flush);
     }
@@ -146,12 +169,6 @@ function sides(session: Session, change: ChangeMessage): { left: vscode.Uri; rig
   };
 }
 
-function hasAcceptedHunks(session: Session): boolean {
-  return session.list.changes.some((change) =>
-    change.hunks.some((hunk) => hunk.verdict === "accepted"),
-  );
-}
-
 /** What can run on this machine is accepted only after its reason was read. */
 async function isConfirmed(change: ChangeMessage): Promise<boolean> {
   if (change.tier !== "buildFile" && change.tier !== "executesOnHost") {
@@ -163,16 +180,21 @@ async function isConfirmed(change: ChangeMessage): Promise<boolean> {
   return answer === ACCEPT;
 }
 
+/** Whether build files are accepted as well; undefined if nothing is to be accepted. */
+async function areConfirmed(bulk: Bulk): Promise<boolean | undefined> {
+  const options = { modal: true, detail: bulk.buildFiles.join("\n") };
+  const text = "These files can run on this machine when the project is built. Accept them too?";
+  const answers = [ALL, WITHOUT] as const;
+  const answer = await vscode.window.showWarningMessage(text, options, ...answers);
+  return answer && answer === ALL;
+}
+
 /** A plan that leaves something out is shown first. */
 async function isPlanAgreed(plan: PlanMessage): Promise<boolean> {
-  const left = [...plan.conflicts, ...plan.skipped];
-  if (left.length === 0 && plan.hardLinked.length === 0) {
+  const lines = leftOut(plan);
+  if (lines.length === 0) {
     return true;
   }
-  const lines = [
-    ...left.map((item) => `${item.path}: ${item.reason}`),
-    ...plan.hardLinked.map((path) => `${path}: its other names keep the old content`),
-  ];
   const options = { modal: true, detail: lines.join("\n") };
   const text = `${plan.operations.length} steps can be applied; not all of what is accepted.`;
   return (await vscode.window.showWarningMessage(text, options, APPLY)) === APPLY;

@@ -3,13 +3,9 @@ import * as vscode from "vscode";
 
 import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
 import type { Server } from "../server/server.js";
-import {
-  endingLine,
-  isOver,
-  isReviewable,
-  reduce,
-  type SessionView,
-} from "../session/session_view.js";
+import { endingLines } from "../session/ending.js";
+import { Latest } from "../session/latest.js";
+import { isOver, isReviewable, reduce, type SessionView } from "../session/session_view.js";
 import type {
   ChangeMessage,
   EventMessage,
@@ -17,12 +13,13 @@ import type {
   TerminalEnded,
   TerminalSizeMessage,
 } from "../wire/messages.js";
-import { AgentTerminal, type TerminalOwner } from "./agent_terminal.js";
+import type { AgentTerminal, TerminalOwner } from "./agent_terminal.js";
 
 /** What a session's surroundings do about it. */
 export interface SessionListener {
   readonly changed: (session: Session) => void;
   readonly listed: (session: Session, before: ChangeList) => void;
+  readonly warned: (text: string) => void;
   readonly failed: (error: unknown) => void;
 }
 
@@ -30,16 +27,16 @@ export interface SessionListener {
 export class Session implements TerminalOwner, vscode.Disposable {
   readonly #server: Server;
   readonly #listener: SessionListener;
+  readonly #listing: Latest;
   #view: SessionView;
   #terminal: AgentTerminal;
   /** The server's name of our view of the terminal. */
   #viewName: string | undefined;
   #isOpening = false;
   #list: ChangeList = NO_CHANGES;
-  #listing: Promise<void> | undefined;
-  #isListStale = false;
   #hasEnded = false;
   #hasSaidEnd = false;
+  #isDisposed = false;
 
   constructor(
     server: Server,
@@ -51,6 +48,7 @@ export class Session implements TerminalOwner, vscode.Disposable {
     this.#view = view;
     this.#terminal = terminal;
     this.#listener = listener;
+    this.#listing = new Latest(() => this.#relist(), listener.failed);
     terminal.connect(this);
   }
 
@@ -58,12 +56,13 @@ export class Session implements TerminalOwner, vscode.Disposable {
     return this.#view;
   }
 
-  get list(): ChangeList {
-    return this.#list;
+  /** The folder that the agent works on a copy of. */
+  get root(): vscode.Uri {
+    return vscode.Uri.file(this.#view.workspace);
   }
 
-  get terminal(): AgentTerminal {
-    return this.#terminal;
+  get list(): ChangeList {
+    return this.#list;
   }
 
   /** Hear of what happens, from where we are: after the start, and after the server was lost. */
@@ -74,19 +73,27 @@ export class Session implements TerminalOwner, vscode.Disposable {
     this.refresh();
   }
 
+  /** End the agent and its microVM; what it changed stays for review. */
+  async stop(): Promise<void> {
+    const location = vscode.ProgressLocation.Notification;
+    await vscode.window.withProgress({ location, title: `Stopping ${this.#view.agent}…` }, () =>
+      this.#server.request("bbox/sessions/stop", { session: this.#view.id }),
+    );
+  }
+
   /** Show the terminal, in a new panel if the user has closed the last one. */
   async showTerminal(replacement: () => AgentTerminal): Promise<void> {
-    if (this.#terminal.isClosed) {
-      this.#terminal.dispose();
-      this.#terminal = replacement();
-      this.#terminal.connect(this);
-      this.#hasEnded = false;
-      this.#hasSaidEnd = false;
-      this.#terminal.show();
-      await this.#openTerminal();
+    if (!this.#terminal.isClosed) {
+      this.#terminal.show("take");
       return;
     }
-    this.#terminal.show();
+    this.#terminal.dispose();
+    this.#terminal = replacement();
+    this.#terminal.connect(this);
+    this.#hasEnded = false;
+    this.#hasSaidEnd = false;
+    this.#terminal.show("take");
+    await this.#openTerminal();
   }
 
   take(event: EventMessage): void {
@@ -97,6 +104,9 @@ export class Session implements TerminalOwner, vscode.Disposable {
     this.#view = step.view;
     if (step.line !== undefined && !this.#hasEnded) {
       this.#terminal.say(step.line);
+    }
+    if (step.notice !== undefined) {
+      this.#listener.warned(step.notice);
     }
     if (step.areChangesStale) {
       this.refresh();
@@ -119,16 +129,11 @@ export class Session implements TerminalOwner, vscode.Disposable {
     }
   }
 
-  /** List the changes again; while that goes on, at most one more time is noted. */
+  /** List the changes again. */
   refresh(): void {
-    if (!isReviewable(this.#view.state)) {
-      return;
+    if (isReviewable(this.#view.state) && !this.#isDisposed) {
+      this.#listing.ask();
     }
-    this.#isListStale = true;
-    this.#listing ??= this.#relist().finally(() => {
-      this.#listing = undefined;
-    });
-    this.#listing.catch(this.#listener.failed);
   }
 
   type(data: string): void {
@@ -148,7 +153,9 @@ export class Session implements TerminalOwner, vscode.Disposable {
     this.#viewName = undefined;
   }
 
+  /** Ends what this window shows of the session; the session goes on. */
   dispose(): void {
+    this.#isDisposed = true;
     this.#terminal.dispose();
   }
 
@@ -160,10 +167,10 @@ export class Session implements TerminalOwner, vscode.Disposable {
 
   async #openTerminal(): Promise<void> {
     this.#viewName = undefined;
+    const size = await this.#terminal.size();
     if (this.#terminal.isClosed) {
       return;
     }
-    const size = await this.#terminal.size();
     this.#isOpening = true;
     try {
       const opened = await this.#server.request("bbox/terminal/open", {
@@ -180,21 +187,29 @@ export class Session implements TerminalOwner, vscode.Disposable {
   #sayEnd(): void {
     if (this.#hasEnded && !this.#hasSaidEnd && isOver(this.#view.state)) {
       this.#hasSaidEnd = true;
-      this.#terminal.say(endingLine(this.#view));
+      this.#tellEnd().catch(this.#listener.failed);
+    }
+  }
+
+  async #tellEnd(): Promise<void> {
+    // The events have neither the whole failure nor its remedy.
+    const session = await this.#server.request("bbox/sessions/get", { session: this.#view.id });
+    for (const line of endingLines(session)) {
+      this.#terminal.say({ text: line, tone: "plain" });
     }
   }
 
   async #relist(): Promise<void> {
-    while (this.#isListStale) {
-      this.#isListStale = false;
-      const before = this.#list;
-      this.#list = await this.#allChanges();
+    const before = this.#list;
+    this.#list = await this.#allChanges();
+    if (!this.#isDisposed) {
       this.#listener.listed(this, before);
     }
   }
 
   async #allChanges(): Promise<ChangeList> {
-    const changes: ChangeMessage[] = [];
+    // By id: while pages are read the list may move on, and one change may be on two of them.
+    const changes = new Map<string, ChangeMessage>();
     let cursor: string | undefined;
     for (;;) {
       const page = await this.#server.request("bbox/changes/list", {
@@ -202,9 +217,11 @@ export class Session implements TerminalOwner, vscode.Disposable {
         withHunks: true,
         ...(cursor === undefined ? {} : { cursor }),
       });
-      changes.push(...page.changes);
+      for (const change of page.changes) {
+        changes.set(change.id, change);
+      }
       if (page.nextCursor === undefined) {
-        return { revision: page.revision, changes };
+        return { revision: page.revision, changes: [...changes.values()] };
       }
       cursor = page.nextCursor;
     }

@@ -54,7 +54,7 @@ export class ReviewControl implements vscode.Disposable {
     return {
       change: change.id,
       resourceUri: vscode.Uri.joinPath(this.#root, change.path),
-      contextValue: group === "withheld" ? "withheld" : "decidable",
+      contextValue: group,
       command: { command: COMMANDS.openChange, title: "Open", arguments: [change.id] },
       decorations: {
         tooltip: summaryOf(change),

@@ -3,17 +3,20 @@ import * as vscode from "vscode";
 
 import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
 import { explain } from "../server/failure.js";
-import { locateServer } from "../server/locate.js";
+import { NoServer } from "../server/locate.js";
+import { Restarts } from "../server/restarts.js";
 import { Server } from "../server/server.js";
 import { isOver, viewOf } from "../session/session_view.js";
 import type { SessionMessage } from "../wire/messages.js";
 import { AgentTerminal } from "./agent_terminal.js";
-import { COMMANDS } from "./command_names.js";
 import { SideContent } from "./content.js";
 import { HunkLenses } from "./hunk_lenses.js";
-import { ReviewControl } from "./source_control.js";
+import { Notices } from "./notices.js";
+import type { ServerProgram } from "./server_program.js";
 import { Session } from "./session.js";
 import { SCHEME } from "./side_uri.js";
+import { ReviewControl } from "./source_control.js";
+import { SessionStatus } from "./status.js";
 
 const SESSION_KEY = "bbox.session";
 
@@ -21,30 +24,36 @@ const SESSION_KEY = "bbox.session";
 export class Workbench implements vscode.Disposable {
   readonly server: Server;
   readonly #memory: vscode.Memento;
-  readonly #log = vscode.window.createOutputChannel("BBox");
+  readonly #program: ServerProgram;
+  readonly #notices = new Notices();
   readonly #content: SideContent;
   readonly #lenses: HunkLenses;
-  readonly #status = vscode.window.createStatusBarItem(vscode.StatusBarAlignment.Left, 10);
+  readonly #status = new SessionStatus();
+  readonly #losses = new Restarts();
   readonly #registered: vscode.Disposable;
   #session: Session | undefined;
   #control: ReviewControl | undefined;
 
-  constructor(memory: vscode.Memento) {
+  constructor(memory: vscode.Memento, program: ServerProgram) {
     this.#memory = memory;
-    this.server = new Server(locate, {
+    this.#program = program;
+    this.server = new Server(() => program.locate(), {
       event: (event) => this.#of(event.session)?.take(event),
       terminalData: (data) => this.#of(data.session)?.takeData(data),
       terminalEnded: (ended) => this.#of(ended.session)?.takeEnd(ended),
-      lost: () => {
-        this.#comeBack();
+      sessionLost: ({ session }) => {
+        this.#followAgain(this.#of(session));
+      },
+      lost: (reason, mayReturn) => {
+        this.#comeBack(reason, mayReturn);
       },
       log: (line) => {
-        this.#log.appendLine(line);
+        this.#notices.log(line);
       },
     });
-    this.#content = new SideContent(this.server);
-    this.#lenses = new HunkLenses((session) => this.#of(session)?.list ?? NO_CHANGES);
-    this.#status.command = COMMANDS.showTerminal;
+    const listOf = (session: string): ChangeList => this.#of(session)?.list ?? NO_CHANGES;
+    this.#content = new SideContent(this.server, listOf);
+    this.#lenses = new HunkLenses(listOf);
     this.#registered = vscode.Disposable.from(
       vscode.workspace.registerFileSystemProvider(SCHEME, this.#content, { isReadonly: true }),
       vscode.languages.registerCodeLensProvider({ scheme: SCHEME }, this.#lenses),
@@ -57,8 +66,8 @@ export class Workbench implements vscode.Disposable {
 
   /** Start an agent on a folder; its terminal comes first, then all that happens. */
   async run(agent: string, folder: vscode.WorkspaceFolder): Promise<void> {
-    const terminal = new AgentTerminal(`BBox: ${agent}`);
-    terminal.show();
+    const terminal = terminalOf(agent);
+    terminal.show("take");
     try {
       const session = await this.server.request("bbox/run", {
         workspaceUri: folder.uri.toString(),
@@ -67,15 +76,15 @@ export class Workbench implements vscode.Disposable {
       });
       await this.#show(session, terminal);
     } catch (error) {
-      terminal.say(explain(error));
+      terminal.say({ text: explain(error), tone: "warning" });
       throw error;
     }
   }
 
   /** Show a session that there is already. */
-  async attach(session: SessionMessage): Promise<void> {
-    const terminal = new AgentTerminal(`BBox: ${viewOf(session).agent}`);
-    terminal.show();
+  async attach(session: SessionMessage, focus: "take" | "leave"): Promise<void> {
+    const terminal = terminalOf(session.agent || session.image);
+    terminal.show(focus);
     await this.#show(session, terminal);
   }
 
@@ -91,14 +100,24 @@ export class Workbench implements vscode.Disposable {
       await this.#memory.update(SESSION_KEY, undefined);
       return;
     }
-    await this.attach(found);
+    await this.attach(found, "leave");
+  }
+
+  async showTerminal(session: Session): Promise<void> {
+    await session.showTerminal(() => terminalOf(session.view.agent));
+  }
+
+  showLog(): void {
+    this.#notices.showLog();
   }
 
   /** Tell the user about a failure. */
   fail(error: unknown): void {
-    const text = explain(error);
-    this.#log.appendLine(text);
-    vscode.window.showErrorMessage(text).then(undefined, () => undefined);
+    if (error instanceof NoServer) {
+      this.#notices.offer(error, "Install", () => this.#program.install());
+    } else {
+      this.#notices.fail(error);
+    }
   }
 
   /** Ends this window's part; the sessions go on. */
@@ -114,46 +133,61 @@ export class Workbench implements vscode.Disposable {
     this.#content.dispose();
     this.#lenses.dispose();
     this.#status.dispose();
-    this.#log.dispose();
+    this.#notices.dispose();
   }
 
   async #show(message: SessionMessage, terminal: AgentTerminal): Promise<void> {
     this.#session?.dispose();
     this.#control?.dispose();
-    const view = viewOf(message);
-    this.#control = new ReviewControl(view.agent, vscode.Uri.file(message.workspace));
-    this.#session = new Session(this.server, view, terminal, {
-      changed: (session) => {
-        this.#showState(session);
+    const view = viewOf(message, Date.now() / 1000);
+    const control = new ReviewControl(view.agent, vscode.Uri.file(view.workspace));
+    const session = new Session(this.server, view, terminal, {
+      changed: ({ view, list }) => {
+        this.#status.show(view, list);
       },
-      listed: (session, before) => {
-        this.#showChanges(session, before);
+      listed: ({ view, list }, before) => {
+        control.update(list);
+        this.#status.show(view, list);
+        this.#content.announce(view.id, before, list);
+        this.#lenses.refresh();
+      },
+      warned: (text) => {
+        this.#notices.warn(text);
       },
       failed: (error) => {
-        this.#log.appendLine(explain(error));
+        this.#notices.log(explain(error));
       },
     });
-    this.#showState(this.#session);
+    this.#control = control;
+    this.#session = session;
+    this.#status.show(view, session.list);
     await this.#memory.update(SESSION_KEY, view.id);
     await vscode.commands.executeCommand("setContext", "bbox.hasSession", true);
-    await this.#session.follow();
+    await session.follow();
   }
 
-  #showState(session: Session): void {
-    const { agent, state } = session.view;
-    this.#status.text = `$(${isOver(state) ? "vm-outline" : "vm-running"}) ${agent}: ${state}`;
-    this.#status.tooltip = "Show the agent's terminal";
-    this.#status.show();
-  }
-
-  #showChanges(session: Session, before: ChangeList): void {
-    this.#control?.update(session.list);
-    this.#content.announce(session.view.id, before, session.list);
-    this.#lenses.refresh();
-  }
-
-  #comeBack(): void {
+  #comeBack(reason: string, mayReturn: boolean): void {
+    if (!mayReturn) {
+      this.fail(
+        new Error(`${reason} It was started again several times; sessions go on without it.`),
+      );
+      return;
+    }
     this.#session?.follow().catch((error: unknown) => {
+      this.fail(error);
+    });
+  }
+
+  #followAgain(session: Session | undefined): void {
+    if (session === undefined || !this.#losses.mayRestart(Date.now())) {
+      return;
+    }
+    const { agent, state } = session.view;
+    if (!isOver(state)) {
+      const kept = `What ${agent} changed is kept: review it in Source Control.`;
+      this.#notices.warn(`The microVM of ${agent} is gone: its process was ended. ${kept}`);
+    }
+    session.follow().catch((error: unknown) => {
       this.fail(error);
     });
   }
@@ -163,11 +197,6 @@ export class Workbench implements vscode.Disposable {
   }
 }
 
-async function locate(): Promise<string> {
-  const folders = vscode.workspace.workspaceFolders ?? [];
-  return await locateServer({
-    setting: vscode.workspace.getConfiguration("bbox").get<string>("serverPath", ""),
-    searchPath: process.env["PATH"] ?? "",
-    workspaceRoots: folders.map((folder) => folder.uri.fsPath),
-  });
+function terminalOf(agent: string): AgentTerminal {
+  return new AgentTerminal(`BBox: ${agent}`);
 }

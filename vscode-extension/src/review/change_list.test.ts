@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 
-import { decision, grouped, groupOf, movedPaths, summaryOf } from "./change_list.js";
+import { countsOf, decision, grouped, groupOf, movedPaths, summaryOf } from "./change_list.js";
 import { sampleChange, sampleHunk } from "./samples.js";
 
 const ACCEPTED = sampleHunk({ id: "h1", verdict: "accepted" });
@@ -36,6 +36,16 @@ describe("grouped", () => {
     expect(groups.undecided.map((change) => change.id)).toEqual(["a"]);
     expect(groups.rejected.map((change) => change.id)).toEqual(["b"]);
     expect([...groups.accepted, ...groups.withheld]).toEqual([]);
+  });
+});
+
+describe("countsOf", () => {
+  it("says only what there is", () => {
+    const open = sampleChange({ id: "a" });
+    const taken = sampleChange({ id: "b", verdict: "accepted" });
+    expect(countsOf({ revision: 1, changes: [] })).toBe("");
+    expect(countsOf({ revision: 1, changes: [open] })).toBe("1 to decide");
+    expect(countsOf({ revision: 1, changes: [open, taken, open] })).toBe("2 to decide, 1 accepted");
   });
 });
 

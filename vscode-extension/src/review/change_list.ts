@@ -48,6 +48,15 @@ export function changeByPath(list: ChangeList, path: string): ChangeMessage | un
   return list.changes.find((change) => change.path === path);
 }
 
+/** How much is to be decided and to be applied; empty where it is nothing. */
+export function countsOf(list: ChangeList): string {
+  const { undecided, accepted } = grouped(list);
+  return [
+    ...(undecided.length === 0 ? [] : [`${undecided.length} to decide`]),
+    ...(accepted.length === 0 ? [] : [`${accepted.length} accepted`]),
+  ].join(", ");
+}
+
 /** Paths whose contents are other ones in the second list: what shows them has to read again. */
 export function movedPaths(before: ChangeList, after: ChangeList): readonly string[] {
   const old = new Map(before.changes.map((change) => [change.path, contentOf(change)]));

@@ -32,21 +32,24 @@ describe("lensesOf", () => {
     const change = sampleChange({ hunks: [sampleHunk(), sampleHunk({ id: "h2", newStart: 9 })] });
     const lenses = lensesOf(change, 20);
     expect(lenses.map((lens) => [lens.line, lens.title, lens.hunk?.id])).toEqual([
-      [0, "Accept", "h1"],
-      [0, "Reject", "h1"],
-      [8, "Accept", "h2"],
-      [8, "Reject", "h2"],
+      [0, "$(check) Accept", "h1"],
+      [0, "$(close) Reject", "h1"],
+      [8, "$(check) Accept", "h2"],
+      [8, "$(close) Reject", "h2"],
     ]);
   });
 
   it("says what was decided and offers to take it back", () => {
     const change = sampleChange({ hunks: [sampleHunk({ verdict: "rejected" })] });
-    expect(lensesOf(change, 5).map((lens) => lens.title)).toEqual(["✗ Rejected", "Take back"]);
+    expect(lensesOf(change, 5).map((lens) => lens.title)).toEqual([
+      "$(circle-slash) Rejected",
+      "$(discard) Take back",
+    ]);
   });
 
   it("decides on the file where there are no hunks", () => {
     const titles = lensesOf(sampleChange({ kind: "added" }), 5).map((lens) => lens.title);
-    expect(titles).toEqual(["Accept file", "Reject file"]);
+    expect(titles).toEqual(["$(check) Accept file", "$(close) Reject file"]);
   });
 
   it("offers nothing for what is withheld", () => {

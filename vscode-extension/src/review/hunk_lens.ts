@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { ChangeMessage, HunkMessage } from "../wire/messages.js";
-import type { DecidableVerdict } from "../wire/messages.js";
+import type { ChangeMessage, DecidableVerdict, HunkMessage } from "../wire/messages.js";
 
 /** A line of words above a hunk, on the agent's side of a diff. */
 export interface Lens {
   /** Counted from 0, and within the file. */
   readonly line: number;
+  /** With the editor's icons, as `$(check)`. */
   readonly title: string;
   /** Of the change as a whole if undefined. */
   readonly hunk?: HunkMessage;
@@ -49,20 +49,20 @@ function choices(
     case "undecided":
     case "mixed":
       return [
-        { ...place, title: `Accept${suffix}`, verdict: "accepted" },
-        { ...place, title: `Reject${suffix}`, verdict: "rejected" },
+        { ...place, title: `$(check) Accept${suffix}`, verdict: "accepted" },
+        { ...place, title: `$(close) Reject${suffix}`, verdict: "rejected" },
       ];
     case "accepted":
       return [
-        { ...place, title: "✓ Accepted" },
-        { ...place, title: "Take back", verdict: "undecided" },
+        { ...place, title: "$(pass-filled) Accepted" },
+        { ...place, title: "$(discard) Take back", verdict: "undecided" },
       ];
     case "rejected":
       return [
-        { ...place, title: "✗ Rejected" },
-        { ...place, title: "Take back", verdict: "undecided" },
+        { ...place, title: "$(circle-slash) Rejected" },
+        { ...place, title: "$(discard) Take back", verdict: "undecided" },
       ];
     case "edited":
-      return [{ ...place, title: "✎ Edited" }];
+      return [{ ...place, title: "$(edit) Edited" }];
   }
 }

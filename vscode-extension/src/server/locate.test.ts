@@ -5,7 +5,7 @@ import { join } from "node:path";
 
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import { locateServer, ServerNotFound } from "./locate.js";
+import { locateServer, NoServer, ServerNotFound, type Places } from "./locate.js";
 
 let root = "";
 
@@ -25,9 +25,9 @@ async function program(directory: string): Promise<string> {
   return path;
 }
 
-function places(parts: { setting?: string; searchPath?: string }): Parameters<typeof locateServer> {
+function places(parts: Partial<Places>): [Places] {
   const workspaceRoots = [join(root, "work")];
-  return [{ setting: "", searchPath: "", ...parts, workspaceRoots }];
+  return [{ setting: "", searchPath: "", bundled: join(root, "none"), ...parts, workspaceRoots }];
 }
 
 describe("locateServer", () => {
@@ -54,13 +54,30 @@ describe("locateServer", () => {
     expect(found).toBe(setting);
   });
 
-  it.each(["work/bin", "nowhere"])("refuses a setting that names %s", async (directory) => {
+  it.each([
+    ["work/bin", "is inside the workspace"],
+    ["nowhere", "is not there"],
+    ["closed", "can't be executed"],
+  ])("says why it refuses a setting that names %s", async (directory, why) => {
     await program("work/bin");
+    await chmod(await program("closed"), 0o644);
     const setting = join(root, directory, "bbox-server");
-    await expect(locateServer(...places({ setting }))).rejects.toThrow("Correct bbox.serverPath");
+    await expect(locateServer(...places({ setting }))).rejects.toThrow(why);
   });
 
   it("refuses a relative setting", async () => {
     await expect(locateServer(...places({ setting: "bbox-server" }))).rejects.toThrow("absolute");
+  });
+
+  it("takes the extension's own copy when there is no other", async () => {
+    const bundled = await program("storage");
+    expect(await locateServer(...places({ searchPath: root, bundled }))).toBe(bundled);
+    const installed = await program("bin");
+    const searchPath = join(root, "bin");
+    expect(await locateServer(...places({ searchPath, bundled }))).toBe(installed);
+  });
+
+  it("says when there is none", async () => {
+    await expect(locateServer(...places({ searchPath: root }))).rejects.toThrow(NoServer);
   });
 });

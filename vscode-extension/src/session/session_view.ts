@@ -5,17 +5,26 @@ import type { EventMessage, SessionMessage, SessionState } from "../wire/message
 export interface SessionView {
   readonly id: string;
   readonly agent: string;
+  /** The folder, as a path of the machine that it is on. */
+  readonly workspace: string;
   readonly state: SessionState;
   readonly nextSeq: number;
-  /** How the agent ended; empty while it runs. */
-  readonly ending: string;
+  /** Seconds since the epoch. What was told before is history: nobody is alarmed by it again. */
+  readonly attachedAt: number;
+}
+
+/** A line for the terminal. */
+export interface Line {
+  readonly text: string;
+  readonly tone: "plain" | "warning";
 }
 
 /** What a client has to do after an event. */
 export interface Step {
   readonly view: SessionView;
-  /** A line for the terminal. */
-  readonly line?: string;
+  readonly line?: Line;
+  /** A warning that can't be in the terminal, whose screen is the agent's. */
+  readonly notice?: string;
   readonly areChangesStale: boolean;
 }
 
@@ -36,13 +45,14 @@ const STALE_AFTER: ReadonlySet<EventMessage["kind"]> = new Set([
 ]);
 
 /** The view of a session that was just got; its events are to be heard from the first. */
-export function viewOf(session: SessionMessage): SessionView {
+export function viewOf(session: SessionMessage, attachedAt: number): SessionView {
   return {
     id: session.id,
     agent: session.agent || session.image || "agent",
+    workspace: session.workspace,
     state: session.state,
     nextSeq: 1,
-    ending: "",
+    attachedAt,
   };
 }
 
@@ -61,46 +71,38 @@ export function reduce(view: SessionView, event: EventMessage): Step {
   if (event.session !== view.id || event.seq < view.nextSeq) {
     return { view, areChangesStale: false };
   }
-  const next = { ...view, nextSeq: event.seq + 1 };
-  const line = lineOf(view, event);
   return {
-    view: advanced(next, event),
-    ...(line === "" ? {} : { line }),
+    view: { ...view, state: stateAfter(view.state, event), nextSeq: event.seq + 1 },
+    ...words(view, event),
     areChangesStale: STALE_AFTER.has(event.kind),
   };
 }
 
-/** One line about the end, for the terminal. */
-export function endingLine(view: SessionView): string {
-  const how = view.ending === "" ? "has ended" : view.ending;
-  const then = view.state === "failed" ? "" : " Its changes are in Source Control.";
-  return `${view.agent} ${how}.${then}`;
+function stateAfter(before: SessionState, event: EventMessage): SessionState {
+  const state = event.kind === "session.state" ? event.fields["state"] : undefined;
+  return isState(state) ? state : before;
 }
 
-function advanced(view: SessionView, event: EventMessage): SessionView {
-  if (event.kind === "session.state") {
-    const state = event.fields["state"];
-    return isState(state) ? { ...view, state } : view;
+function words(view: SessionView, event: EventMessage): Pick<Step, "line" | "notice"> {
+  const isStarting = STARTING.has(view.state);
+  const said = saidBy(event);
+  if (said === "" || (!isStarting && event.kind === "progress")) {
+    return {};
   }
-  return event.kind === "closed" ? { ...view, ending: endingOf(event) } : view;
-}
-
-function endingOf(event: EventMessage): string {
-  const signal = text(event, "signal");
-  const code = event.fields["code"];
-  if (signal !== "") {
-    return `was ended by ${signal}`;
+  if (isStarting) {
+    const isWarning = event.kind === "warning" || event.fields["step"] === "warned";
+    return { line: { text: said, tone: isWarning ? "warning" : "plain" } };
   }
-  return typeof code === "number" ? `ended with code ${code}` : "has ended";
+  return event.ts < view.attachedAt ? {} : { notice: said };
 }
 
-function lineOf(view: SessionView, event: EventMessage): string {
+function saidBy(event: EventMessage): string {
   if (event.kind === "warning") {
     return text(event, "text") || text(event, "cause");
   }
-  // The end of a phase says nothing that its beginning did not. Later the screen is the agent's.
-  const isShown = STARTING.has(view.state) && event.fields["step"] !== "finished";
-  return event.kind === "progress" && isShown ? text(event, "message") : "";
+  // The end of a phase says nothing that its beginning did not.
+  const isNews = event.kind === "progress" && event.fields["step"] !== "finished";
+  return isNews ? text(event, "message") : "";
 }
 
 function text(event: EventMessage, field: string): string {

@@ -1,50 +1,49 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/** What a frame adds to what is on the screen already. */
+/** What a frame adds to what was written already. */
 export interface Arrival {
-  /** How many bytes at the frame's beginning were shown before. */
+  /** How many bytes at the frame's beginning were written before. */
   readonly repeated: number;
   /** How many bytes before the frame are gone: the server kept only the newest. */
   readonly missing: number;
 }
 
-/** Acknowledge when so much was shown; the server's window is 16 times that. */
-export const ACK_BYTES = 64 * 1024;
+/** Ask the terminal how far it is when so much is new; the server's window is 16 times that. */
+export const ASK_BYTES = 64 * 1024;
 
-/** How far a terminal is: which bytes were shown, and what of it the server knows. */
+/** How far a terminal is: which bytes were written to it, and which of them it has drawn. */
 export class TerminalPosition {
-  #shown: number;
-  #acknowledged: number;
+  #written = 0;
+  #drawn = 0;
+  #asked: number | undefined;
 
-  constructor(fromByte: number) {
-    this.#shown = fromByte;
-    this.#acknowledged = fromByte;
+  /** The next byte to write. */
+  get next(): number {
+    return this.#written;
   }
 
-  /** The next byte to show. */
-  get shown(): number {
-    return this.#shown;
-  }
-
-  /** Take a frame: no byte is shown twice, and none is lost without being counted. */
+  /** Take a frame: no byte is written twice, and none is lost without being counted. */
   take(fromByte: number, length: number): Arrival {
-    const repeated = Math.min(Math.max(this.#shown - fromByte, 0), length);
-    const missing = Math.max(fromByte - this.#shown, 0);
-    this.#shown = Math.max(this.#shown, fromByte + length);
+    const repeated = Math.min(Math.max(this.#written - fromByte, 0), length);
+    const missing = Math.max(fromByte - this.#written, 0);
+    this.#written = Math.max(this.#written, fromByte + length);
     return { repeated, missing };
   }
 
-  /** Whether the server has to hear at once, before its window is full. */
-  get isAckDue(): boolean {
-    return this.#shown - this.#acknowledged >= ACK_BYTES;
+  /** Whether to ask the terminal now; it counts as asked then. One question at a time. */
+  ask(): boolean {
+    if (this.#asked !== undefined || this.#written - this.#drawn < ASK_BYTES) {
+      return false;
+    }
+    this.#asked = this.#written;
+    return true;
   }
 
-  /** What to acknowledge; undefined if the server knows. */
-  acknowledge(): number | undefined {
-    if (this.#shown === this.#acknowledged) {
-      return undefined;
-    }
-    this.#acknowledged = this.#shown;
-    return this.#shown;
+  /** The terminal has answered: everything before this byte is drawn. */
+  answered(): number | undefined {
+    const drawn = this.#asked;
+    this.#asked = undefined;
+    this.#drawn = drawn ?? this.#drawn;
+    return drawn;
   }
 }

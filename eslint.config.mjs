@@ -3,14 +3,18 @@ import js from "@eslint/js";
 import { defineConfig } from "eslint/config";
 import tseslint from "typescript-eslint";
 
-/** What a room may not import, by the room's place (the house: style of the TypeScript part). */
-const room = (files, group, message) => ({
-  files,
+const SRC = "vscode-extension/src";
+
+/** What a room of the extension may not import. */
+const room = (name, group, message) => ({
+  files: [`${SRC}/${name}/**`],
   rules: { "no-restricted-imports": ["error", { patterns: [{ group, message }] }] },
 });
 
 export default defineConfig(
-  { ignores: ["dist/", "*.mjs", "src/wire/"] },
+  {
+    ignores: [".venv/", ".cache/", "**/dist/", "demo/", "**/*.mjs", `${SRC}/wire/`],
+  },
   {
     files: ["**/*.ts"],
     extends: [
@@ -26,19 +30,22 @@ export default defineConfig(
       "@typescript-eslint/no-floating-promises": ["error", { ignoreVoid: false }],
       "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
       "@typescript-eslint/switch-exhaustiveness-check": "error",
-      complexity: ["error", 8],
+      complexity: ["error", { max: 8, variant: "modified" }],
+      // A terminal's text is made of control characters.
+      "no-control-regex": "off",
+      "max-statements": ["error", 30],
       "no-console": "error",
     },
   },
   room(
-    ["src/review/**", "src/session/**"],
+    "{review,session}",
     ["vscode", "vscode-jsonrpc*", "node:*", "**/server/*", "**/editor/*"],
     "This room is pure.",
   ),
   room(
-    ["src/server/**"],
+    "server",
     ["vscode", "**/editor/*", "**/review/*"],
     "The server's room knows neither the editor nor the review.",
   ),
-  room(["src/editor/**"], ["vscode-jsonrpc*"], "Only the server's room speaks JSON-RPC."),
+  room("editor", ["vscode-jsonrpc*"], "Only the server's room speaks JSON-RPC."),
 );
