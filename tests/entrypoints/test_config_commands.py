@@ -235,6 +235,7 @@ def test_a_run_without_a_terminal_asks_nothing_and_decides_nothing(shell: Shell)
     shell.write(theirs="defaults: {memory: 8g}\n")
     assert shell.starts_a_run(typed=None) == ""
     assert "Allow this" in shell.starts_a_run(typed="")
+    assert "Allow this" in shell.starts_a_run(typed="n\n")
 
 
 def test_trust_asks_nobody_who_is_not_there(shell: Shell) -> None:
