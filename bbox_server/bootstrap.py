@@ -470,7 +470,7 @@ class Composition:
             host=LinuxHost(state=self.directories.state),
             backend=self.backend,
             images=self.images,
-            agents=self.agents,
+            configs=self.configs,
         )
 
     def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
