@@ -473,7 +473,7 @@ class Composition:
             host=LinuxHost(state=self.directories.state),
             backend=self.backend,
             images=self.images,
-            agents=self.agents,
+            configs=self.configs,
         )
 
     def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
@@ -486,7 +486,7 @@ class Composition:
             version=number,
             gateway=self.gateway,
             sessions=lambda: self.sessions,
-            agents=lambda: self.agents,
+            agents=lambda: self.configs(None).agents,
             images=lambda: self.images,
             diagnose=self.diagnose,
         )

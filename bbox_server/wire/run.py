@@ -91,13 +91,13 @@ class RunParams(Message):
     terminal: TerminalSizeMessage | None = None
 
 
-def agent_message(agent: Agent, *, has_image: bool) -> AgentMessage:
+def agent_message(agent: Agent, *, has_image: bool, source: AgentSource) -> AgentMessage:
     """An agent for a client."""
     return AgentMessage(
         name=agent.name,
         description=agent.description,
         image=str(agent.image),
-        source=AgentSource.BUILT_IN,
+        source=source,
         available=has_image,
         missing=() if has_image else (f"image {agent.image}",),
     )

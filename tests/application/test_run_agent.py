@@ -23,13 +23,14 @@ from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
-from bbox_server.domain.session import EventKind, ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, EventKind, ExitStatus, SessionState
 from bbox_server.domain.ssh_agent import KnownHost, KnownHosts, SshHost
 from bbox_server.domain.terminal import GuestUser, TerminalSize
 from bbox_server.domain.vm import VmEnd
@@ -55,7 +56,7 @@ from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.trace import MemoryTraceFiles
 from tests.fakes.vm import FakeVmBackend
-from tests.unit.config.configs import user
+from tests.unit.config.configs import user, workspace
 
 KEY = "sk-real-key-of-the-host"
 BUSYBOX = "/run/bbox/busybox"
@@ -584,3 +585,65 @@ async def test_what_is_asked_for_must_have_a_use(house: House, git: GitAccess) -
     with pytest.raises(BboxError) as caught:
         await house.run(a_request(environ=environ, git=git))
     assert caught.value.code is ErrorCode.CREDENTIAL_MISSING
+
+
+def configured(house: House, mine: str, theirs: str = "") -> None:
+    house.configs.mine, house.configs.theirs = user(mine), workspace(theirs)
+
+
+async def test_what_is_configured_is_what_runs(house: House) -> None:
+    configured(
+        house,
+        "defaults: {cpus: 3, memory: 3g}\n"
+        "review: {auto_accept: true, exclude_patterns: [a.log]}\n"
+        "agents: {agent: {command: [sh], default_env: {A: b}}}",
+    )
+    outcome = await house.run(a_request())
+    spec = house.backend.started[0].spec
+    assert (spec.resources.cpus, spec.resources.memory_mib) == (3, 3072)
+    (process,) = house.shells.shells[0].processes
+    assert process.command.argv == ("sh", "--fast")
+    assert process.command.env["A"] == "b"
+    (given,) = house.snapshots.generations.values()
+    assert given.keys() == {PurePosixPath("a.txt")}
+    assert house.store.records[outcome.session].after is AfterRun.APPLY
+
+
+async def test_what_a_workspace_asks_for_is_said_at_once_and_in_the_events(house: House) -> None:
+    configured(house, "", "defaults: {memory: 64g}\nnope: 1")
+    await house.run(a_request())
+    assert any("modifies sandbox settings" in text for text in house.progress.warnings)
+    said = [fields for kind, fields in house.observer.events if kind is EventKind.WARNING]
+    assert [fields["finding"] for fields in said] == ["invalid", "widens"]
+    assert ".broodbox.yaml:1:12" in str(said[1]["text"])
+
+
+async def test_an_agent_of_the_users_own_reaches_exactly_its_hosts(house: House) -> None:
+    configured(
+        house,
+        "agents: {acme: {image: example.com/agent, command: [sh],"
+        " egress_hosts: {standard: [{name: a.dev}], permissive: []}}}",
+    )
+    await house.run(a_request(agent="acme"))
+    policy = house.relay.running[-1].spec.policy
+    assert [rule.name for rule in policy.rules] == ["a.dev"]
+    await house.run(a_request(agent="acme", egress_profile=EgressProfile.PERMISSIVE))
+    assert house.relay.running[-1].spec.policy.is_permissive
+
+
+async def test_a_profile_that_a_workspace_tightens_to_nothing_is_no_failure(house: House) -> None:
+    mine = (
+        "agents: {acme: {image: example.com/agent, command: [sh],"
+        " egress_hosts: {standard: [{name: a.dev}]}}}"
+    )
+    configured(house, mine, "agents: {acme: {egress_profile: locked}}")
+    await house.run(a_request(agent="acme"))
+    policy = house.relay.running[-1].spec.policy
+    assert (policy.profile, policy.rules) == (EgressProfile.LOCKED, ())
+    assert any("no host is allowed" in text for text in house.progress.warnings)
+
+
+async def test_a_profile_that_is_asked_for_without_hosts_is_refused(house: House) -> None:
+    with pytest.raises(BboxError) as raised:
+        await house.run(a_request(egress_profile=EgressProfile.LOCKED))
+    assert raised.value.code is ErrorCode.EGRESS_INVALID_RULE

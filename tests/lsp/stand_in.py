@@ -69,6 +69,10 @@ class StandInHost(HostComposition):
         backend, proxy = FakeVmBackend(), FakeCredentialProxy()
         return replace(
             real,
+            configure=replace(
+                real.configure,
+                resolve=replace(real.configure.resolve, built_in=stand_in_agents()),
+            ),
             prepare=replace(
                 real.prepare,
                 images=AnyImage(),

@@ -154,6 +154,9 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="acknowledge direct mode for this directory"
     )
+    parser.add_argument(
+        "--no-firmware-download", action="store_true", help="no effect: nothing is downloaded"
+    )
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(
