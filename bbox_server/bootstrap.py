@@ -486,6 +486,7 @@ class Composition:
             version=number,
             gateway=self.gateway,
             sessions=lambda: self.sessions,
+            # A workspace's file can't define any.
             agents=lambda: self.configs(None).agents,
             images=lambda: self.images,
             diagnose=self.diagnose,

@@ -58,6 +58,7 @@ class Panel:
         self.shown += len(content)
 
 
+@pytest.mark.e2e  # it measures: nothing else runs beside it
 @pytest.mark.timeout(300)
 def test_a_flood_costs_no_memory_and_holds_nobody_up(home: Path) -> None:
     workspace = home / "workspace"
