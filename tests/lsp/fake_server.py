@@ -6,6 +6,7 @@ import sys
 from typing_extensions import override
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.config.agents import ConfiguredAgents
 from bbox_server.domain.doctor import Check, CheckStatus, HostInspector
 from bbox_server.domain.image import ImageStore
@@ -25,7 +26,8 @@ class GoodHost(HostInspector):
 
 def services() -> LspServices:
     """Fakes; made late, as the real ones are."""
-    from tests.fakes.agent import simple_agent
+    from tests.fakes.agent import FakeAgentRegistry, simple_agent
+    from tests.fakes.config import MemoryConfigFiles, MemoryTrust
     from tests.fakes.gateway import SESSION, FakeGateway
     from tests.fakes.image import FakeImageStore
     from tests.fakes.session import MemorySessionStore
@@ -48,6 +50,9 @@ def services() -> LspServices:
     agents = ConfiguredAgents(
         agents={codex.name: codex, own.name: own}, custom=frozenset({own.name}), faults={}
     )
+    configs = ResolveConfig(
+        files=MemoryConfigFiles(), trust=MemoryTrust(), built_in=FakeAgentRegistry([codex])
+    )
     images: ImageStore = FakeImageStore()
     backend = FakeVmBackend()
     return LspServices(
@@ -56,7 +61,7 @@ def services() -> LspServices:
         sessions=lambda: sessions,
         agents=lambda: agents,
         images=lambda: images,
-        diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, agents=agents),
+        diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, configs=configs),
     )
 
 

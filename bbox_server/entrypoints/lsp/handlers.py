@@ -53,8 +53,8 @@ class Handlers:
             agents=tuple(
                 agent_message(
                     agent,
-                    sources.get(agent.name, AgentSource.BUILT_IN),
                     has_image=agent.image in present,
+                    source=sources.get(agent.name, AgentSource.BUILT_IN),
                 )
                 for agent in agents.list()
             )
