@@ -67,6 +67,7 @@ class RunOptions(Message):
     program: str | None = None
     config_file: str | None = None
     git_token: bool | None = None
+    git_ssh_agent: bool | None = None
     save_login: bool = True
     seed_login: bool = False
     log_in: bool = False

@@ -31,6 +31,7 @@ SETTINGS: Final[Mapping[str, object]] = {
     "telemetry.telemetryLevel": "off",
     # Only that renderer's text is in the page.
     "terminal.integrated.gpuAcceleration": "off",
+    "terminal.integrated.scrollback": 200_000,
     "workbench.colorTheme": "Default Dark Modern",
     "workbench.editor.useModal": "off",
     "workbench.secondarySideBar.defaultVisibility": "hidden",

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packed extension in VS Code itself, with a real agent in a real microVM."""
 
+import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -13,10 +14,20 @@ from demo.__main__ import KEY, make_project
 from demo.mock_model import MockModel
 from demo.script import load_script
 from tests.e2e.code_server import ROOT, code_server, play
-from tests.vm.bbox_command import Bbox, make_bbox
+from tests.vm.bbox_command import CODEX_IMAGE, Bbox, make_bbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
+# 1.7 MB: more than the window of what is not acknowledged, less than what a session keeps.
+LINES = 120_000
+COUNTER = {
+    "image": CODEX_IMAGE,
+    "command": [
+        *("bash", "-c"),
+        f'seq -f "line %07.0f" {LINES}; read -r answer; echo "it said $answer"',
+    ],
+    "egress_hosts": {"standard": [{"name": "example.org", "ports": [443]}]},
+}
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 
 
@@ -69,6 +80,18 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
         ["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True
     )
     assert changed.stdout.split("\n")[:-1] == [" M src/tally/money.py", "?? tests/test_money.py"]
+
+
+def test_a_reload_amid_much_output_loses_and_doubles_no_line(
+    bbox: Bbox, project: Path, shots: str
+) -> None:
+    config = bbox.home / "config/broodbox/config.yaml"
+    config.parent.mkdir(parents=True, mode=0o700)
+    config.write_text(json.dumps({"agents": {"counter": COUNTER}}))
+    config.chmod(0o600)
+    with code_server(bbox.home, bbox.env) as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "COUNT": str(LINES)}
+        play("flood", places, timeout_s=500)
 
 
 def test_a_missing_server_is_told_with_the_way_to_its_setting(

@@ -46,8 +46,10 @@ def services() -> LspServices:
         )
     )
     gateway = FakeGateway()
-    codex = simple_agent("codex")
-    agents = ConfiguredAgents(agents={codex.name: codex}, faults={})
+    codex, own = simple_agent("codex"), simple_agent("own")
+    agents = ConfiguredAgents(
+        agents={codex.name: codex, own.name: own}, custom=frozenset({own.name}), faults={}
+    )
     configs = ResolveConfig(
         files=MemoryConfigFiles(), trust=MemoryTrust(), built_in=FakeAgentRegistry([codex])
     )

@@ -179,6 +179,11 @@ def _add_policy_options(parser: Parser) -> None:
         "the token stays on this host",
     )
     parser.add_argument(
+        "--git-ssh-agent",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent log in with your SSH agent to the hosts of this workspace's remotes",
+    )
+    parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
     )
     parser.add_argument(
@@ -295,6 +300,9 @@ def _add_why_command(parser: Parser) -> None:
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
     parser.add_argument(
         "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
     )
 
 

@@ -12,6 +12,7 @@ export function sampleSession(parts: Partial<SessionMessage> = {}): SessionMessa
     command: [],
     createdAt: 1,
     running: false,
+    after: "ask",
     ...parts,
   };
 }
