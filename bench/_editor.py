@@ -2,9 +2,7 @@
 """An editor with the language server, and a session in a microVM or with a stand-in for it."""
 
 import base64
-import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,13 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from bbox_server.infra.host.directories import resolve_directories
-from tests.lsp.editor import Editor, base64_of, editor
+from tests.lsp.editor import MACHINE_CACHE, SERVER, Editor, base64_of, editor
 from tests.lsp.raw_client import INITIALIZE
 from tests.lsp.stand_in import AGENT
 
 IMAGE: Final = "ghcr.io/stacklok/brood-box/base:latest"
-SERVER: Final = str(Path(sys.executable).with_name("bbox-server"))
 SIZE: Final = {"cols": 100, "rows": 30}
 
 
@@ -62,13 +58,10 @@ class Session:
 @contextmanager
 def guest_session(script: str, workspace: Path | None = None) -> Iterator[Session]:
     """A shell script in a real microVM."""
-    # Images and the guest system are the machine's.
-    cache = resolve_directories(os.environ, uid=os.geteuid()).cache.parent
-    own = {"XDG_CACHE_HOME": str(cache)}
     run: dict[str, object] = {"image": IMAGE, "args": ["sh", "-c", script], "options": {"cpus": 1}}
     with (
         _home() as home,
-        editor(home, SERVER, "--stdio", env=own) as client,
+        editor(home, *SERVER, env=MACHINE_CACHE) as client,
         _running(client, home, workspace, run) as session,
     ):
         yield session

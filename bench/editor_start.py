@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Final
 
-from bench._editor import SERVER
+from tests.lsp.editor import SERVER
 from tests.lsp.raw_client import INITIALIZE, raw_client
 
 ROUNDS: Final = 15
@@ -26,7 +26,7 @@ def bare_import() -> float:
 
 def first_answer() -> float:
     started = time.monotonic()
-    with raw_client(SERVER, "--stdio") as client:
+    with raw_client(*SERVER) as client:
         client.ask("initialize", INITIALIZE)
         return time.monotonic() - started
 

@@ -236,10 +236,10 @@ NOTIFICATIONS: Final = (
         params=TerminalData,
         sent={**example.TERMINAL, "fromByte": 0, "data": "aGkNCg==", "stream": "output"},
     ),
-    Notification(name="bbox/session/lost", params=SessionLost, sent=example.ONE),
     Notification(
         name="bbox/terminal/ended",
         params=TerminalEnded,
         sent={**example.TERMINAL, "endByte": 4100},
     ),
+    Notification(name="bbox/session/lost", params=SessionLost, sent=example.ONE),
 )

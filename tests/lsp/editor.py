@@ -15,6 +15,9 @@ from typing_extensions import override
 
 from tests.lsp.raw_client import RawClient
 
+SERVER: Final = (str(Path(sys.executable).with_name("bbox-server")), "--stdio")
+# Images and the guest system are the machine's; empty is its usual place.
+MACHINE_CACHE: Final = {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", "")}
 STAND_IN: Final = (sys.executable, "-m", "tests.lsp.stand_in", "--stdio")
 ROOT: Final = Path(__file__).parents[2]
 HOSTS_END_S: Final = 20
@@ -87,6 +90,7 @@ class Editor(RawClient):
 def editor(home: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iterator[Editor]:
     """An editor with a server of its own; all state is in its home."""
     own = {
+        "XDG_CONFIG_HOME": str(home / "config"),
         "XDG_STATE_HOME": str(home / "state"),
         "XDG_RUNTIME_DIR": str(home / "run"),
         "XDG_CACHE_HOME": str(home / "cache"),

@@ -103,6 +103,7 @@ async def test_notifications_of_a_host_reach_the_editor(client: LanguageClient) 
                 done.set()
 
         client.feature(notification.name)(hear)
+    await ask(client, "bbox/terminal/open", {"session": SESSION})
     await ask(client, "bbox/subscribe", {"session": SESSION})
     async with asyncio.timeout(10):
         await done.wait()

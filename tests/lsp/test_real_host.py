@@ -127,6 +127,19 @@ def test_a_terminal_is_typed_into_resized_and_seen_again(server: Editor, workspa
     assert shown(server, session) == text[text.index(b"bye") :]
 
 
+def test_output_follows_the_answer_that_names_its_terminal(server: Editor, workspace: Path) -> None:
+    session = run(server, workspace, "say hello", "wait", terminal=SIZE)
+    server.until_state(session, "running")
+    for _ in range(20):
+        server.heard.clear()
+        opened = server.request("bbox/terminal/open", session=session, fromByte=0)
+        assert server.params("bbox/terminal/data") == []
+        server.until("bbox/terminal/data")
+        view = {"session": session, "terminal": opened["terminal"]}
+        server.request("bbox/terminal/close", **view)
+    server.request("bbox/sessions/stop", session=session, mode="now")
+
+
 def test_events_are_numbered_and_end_with_the_subscription(server: Editor, workspace: Path) -> None:
     session = reviewed(server, workspace)
     events = [item for item in server.params("bbox/event") if item["session"] == session]

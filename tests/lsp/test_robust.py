@@ -203,6 +203,15 @@ def test_the_server_ends_with_its_editor(fresh: RawClient) -> None:
     assert fresh.process.wait(10) == 1
 
 
+def test_a_server_that_is_told_to_end_does_so_quietly() -> None:
+    with tempfile.TemporaryFile() as log, raw_client(log=log) as client:
+        client.initialize()
+        client.process.terminate()
+        assert client.process.wait(10) == 143
+        log.seek(0)
+        assert log.read() == b""
+
+
 def test_neither_bodies_nor_secrets_are_in_the_log() -> None:
     params = {"session": SESSION, "change": "1", "baseHash": "2", "data": PRIVATE, PRIVATE: PRIVATE}
     with tempfile.TemporaryFile() as log, raw_client(log=log) as client:

@@ -3,6 +3,7 @@
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator
 
@@ -134,6 +135,34 @@ async def test_a_peer_that_is_gone_fails_what_waits() -> None:
         await asyncio.sleep(0)
         writer.close()
         assert await waiting is ErrorCode.SESSION_HOST_FAILED
+
+
+@given(
+    st.recursive(
+        st.none() | st.integers() | st.text(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["id", "method", "params", "result", "error", "x"]),
+                inner,
+                max_size=5,
+            )
+        ),
+        max_leaves=10,
+    )
+)
+def test_any_message_is_survived(message: object) -> None:
+    body = json.dumps(message).encode()
+
+    async def answered() -> object:
+        async with pair() as (_, reader, writer):
+            writer.write(b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            writer.write(encode_frame({"id": "last", "method": "echo", "params": {"a": 1}}))
+            while (answer := await read_frame(reader)) is not None and answer["id"] != "last":
+                pass
+            return answer and answer["result"]
+
+    assert asyncio.run(answered()) == {"a": 1}
 
 
 async def outcome(client: Peer) -> ErrorCode | None:

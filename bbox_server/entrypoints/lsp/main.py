@@ -12,6 +12,9 @@ from bbox_server.entrypoints.lsp.server import BboxServer
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.entrypoints.lsp.transport import READ_LIMIT_BYTES, standard_streams
 
+# 128 + SIGTERM, as a shell reports it
+TERMINATED = 143
+
 
 def main(argv: Sequence[str], *, version: str, services: Callable[[], LspServices]) -> int:
     """Serve; returns the exit code."""
@@ -24,7 +27,10 @@ def main(argv: Sequence[str], *, version: str, services: Callable[[], LspService
     # pygls logs whole messages.
     logging.getLogger("pygls").setLevel(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    return asyncio.run(_serve(values.socket, services))
+    try:
+        return asyncio.run(_serve(values.socket, services))
+    except asyncio.CancelledError:
+        return TERMINATED
 
 
 async def _serve(socket: str | None, services: Callable[[], LspServices]) -> int:

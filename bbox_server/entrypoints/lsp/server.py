@@ -33,6 +33,7 @@ from bbox_server.entrypoints.lsp.names import (
 from bbox_server.entrypoints.lsp.owned_tasks import OwnedTasks
 from bbox_server.entrypoints.lsp.protocol import BboxProtocol, plain_converter
 from bbox_server.entrypoints.lsp.services import LspServices
+from bbox_server.entrypoints.lsp.terminals import OPEN, Terminals
 from bbox_server.entrypoints.lsp.transport import StreamsWriter, next_body
 from bbox_server.wire.frame import FrameError, JsonObject, decode_body
 
@@ -59,6 +60,7 @@ class BboxServer(LanguageServer):
         )
         self._services = services
         self._large = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._terminals = Terminals()
         for method in (*CALLER_METHODS, *HOST_METHODS, RUN):
             self._offer(method)
         for command in COMMANDS:
@@ -78,7 +80,8 @@ class BboxServer(LanguageServer):
 
             async def forward(notice: Notice) -> None:
                 await self._stream.drain()
-                self.protocol.notify(notice.method, dict(notice.params))
+                if await self._terminals.admits(notice):
+                    self.protocol.notify(notice.method, dict(notice.params))
 
             self._tasks = OwnedTasks(group)
             self._client = Client(self.protocol, self._stream)
@@ -129,9 +132,24 @@ class BboxServer(LanguageServer):
         async def answer(params: Any) -> JsonObject:  # noqa: ANN401 (JSON, checked by the handler)
             if method in LARGE_ANSWERS:
                 await self._take_turn()
+            if method == OPEN:
+                return await self._open_terminal(params)
             return await answered(self._commands.handlers.request(method, params), request_failed)
 
         self.feature(method)(answer)
+
+    async def _open_terminal(self, params: Any) -> JsonObject:  # noqa: ANN401 (as above)
+        number, answer = self.protocol.msg_id, dict[str, object]()
+        assert number is not None  # noqa: S101 (only requests come here)
+        self._terminals.opening()
+
+        def on_its_way() -> None:
+            session = params.get("session") if isinstance(params, dict) else None
+            self._terminals.answered(session, answer.get("terminal"))
+
+        self.protocol.gate.after(number, on_its_way)
+        answer |= await answered(self._commands.handlers.request(OPEN, params), request_failed)
+        return answer
 
     async def _take_turn(self) -> None:
         """Wait until there is room for a large answer; the turn ends when it is on its way."""

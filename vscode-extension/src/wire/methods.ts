@@ -75,6 +75,6 @@ export interface Requests {
 export interface Notifications {
   readonly "bbox/event": EventMessage;
   readonly "bbox/terminal/data": TerminalData;
-  readonly "bbox/session/lost": SessionLost;
   readonly "bbox/terminal/ended": TerminalEnded;
+  readonly "bbox/session/lost": SessionLost;
 }
