@@ -157,6 +157,13 @@ export class Editor {
     });
   }
 
+  /** Scroll to the end of the diff that is open: lenses are in the page only on the screen. */
+  async endOfDiff(): Promise<void> {
+    const input = ":is(.native-edit-context, textarea.inputarea)";
+    await this.page.locator(`.editor.modified ${input}`).first().focus();
+    await this.page.keyboard.press("Control+End");
+  }
+
   async notification(text: string, timeoutMs = WAIT_MS): Promise<Locator> {
     const found = this.page.locator(".notification-list-item", { hasText: text }).first();
     await found.waitFor({ timeout: timeoutMs });
