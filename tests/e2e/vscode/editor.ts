@@ -112,7 +112,6 @@ export class Editor {
       const copied = await this.page.evaluate(() => navigator.clipboard.readText());
       return copied === "" ? undefined : copied;
     });
-    await this.command("Terminal: Clear Selection");
     return text.replaceAll("\u00a0", " ");
   }
 
@@ -144,7 +143,7 @@ export class Editor {
     return words.filter({ hasText: exactly(title) }).filter({ visible: true });
   }
 
-  /** The topmost lens of that title; the page has them in any order. */
+  /** Wait for the topmost lens of that title; the page has them in any order. */
   async topLens(title: string): Promise<Locator> {
     return await until(`the lens “${title}”`, async () => {
       const found = await Promise.all(
@@ -157,11 +156,11 @@ export class Editor {
     });
   }
 
-  /** Scroll to the end of the diff that is open: lenses are in the page only on the screen. */
-  async endOfDiff(): Promise<void> {
+  /** Go to an end of the diff that is open: lenses are in the page only on the screen. */
+  async goTo(end: "start" | "end"): Promise<void> {
     const input = ":is(.native-edit-context, textarea.inputarea)";
     await this.page.locator(`.editor.modified ${input}`).first().focus();
-    await this.page.keyboard.press("Control+End");
+    await this.page.keyboard.press(end === "start" ? "Control+Home" : "Control+End");
   }
 
   async notification(text: string, timeoutMs = WAIT_MS): Promise<Locator> {

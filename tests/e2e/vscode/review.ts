@@ -49,15 +49,15 @@ async function decide(editor: Editor): Promise<void> {
   await editor.change("money.py").waitFor({ timeout: WORK_MS });
   step("open its diff");
   await editor.change("money.py").click();
-  await editor.lenses("Accept").waitFor();
+  await editor.topLens("Accept");
   await editor.shot("vscode-change");
   step("accept the first hunk");
   await (await editor.topLens("Accept")).click();
-  await editor.lenses("Accepted").waitFor();
+  await editor.topLens("Accepted");
   step("reject the second hunk");
-  await editor.endOfDiff();
+  await editor.goTo("end");
   await (await editor.topLens("Reject")).click();
-  await editor.lenses("Rejected").waitFor();
+  await editor.topLens("Rejected");
   await editor.shot("vscode-review");
 }
 
@@ -68,9 +68,9 @@ async function reload(editor: Editor): Promise<void> {
   await editor.terminalShows("I'll keep them as decimals", WORK_MS);
   await editor.sourceControl();
   await editor.change("money.py").click();
-  await editor.lenses("Accepted").waitFor();
-  await editor.endOfDiff();
-  await editor.lenses("Rejected").waitFor();
+  await editor.topLens("Rejected");
+  await editor.goTo("start");
+  await editor.topLens("Accepted");
 }
 
 async function finish(editor: Editor): Promise<void> {
@@ -78,24 +78,23 @@ async function finish(editor: Editor): Promise<void> {
   await editor.change("report.py").waitFor({ timeout: WORK_MS });
   await editor.terminalShows("Done. Amounts are decimals now", WORK_MS);
   const text = (await editor.terminalText()).replaceAll(/\s+/g, " ");
+  assert.equal(text.split("▸ Starting the microVM").length, 2, text);
   for (const said of [
-    "▸ Starting the microVM",
     "I'll look at the project first.",
     "Amounts are floats, so cents get lost.",
     "Now the report:",
     "A test for the new behaviour;",
     "Let me check the result.",
-    "Done. Amounts are decimals now",
   ]) {
-    assert.equal(text.split(said).length - 1, 1, `“${said}” is there once:\n${text}`);
+    assert.ok(text.includes(said), `${said} is not in:\n${text}`);
   }
 }
 
 async function apply(editor: Editor): Promise<void> {
   step("accept the new test as a whole");
   await editor.change("test_money.py").click();
-  await editor.lenses("Accept file").click();
-  await editor.lenses("Accepted").waitFor();
+  await (await editor.topLens("Accept file")).click();
+  await editor.topLens("Accepted");
   step("apply");
   await editor.command("BBox: Apply accepted changes");
   await editor.notification("2 changes applied.");
