@@ -49,15 +49,14 @@ async function decide(editor: Editor): Promise<void> {
   await editor.change("money.py").waitFor({ timeout: WORK_MS });
   step("open its diff");
   await editor.change("money.py").click();
-  await editor.topLens("Accept");
+  const first = await editor.lensAt("start", "Accept");
   await editor.shot("vscode-change");
   step("accept the first hunk");
-  await (await editor.topLens("Accept")).click();
-  await editor.topLens("Accepted");
+  await first.click();
+  await editor.lensAt("start", "Accepted");
   step("reject the second hunk");
-  await editor.goTo("end");
-  await (await editor.topLens("Reject")).click();
-  await editor.topLens("Rejected");
+  await (await editor.lensAt("end", "Reject")).click();
+  await editor.lensAt("end", "Rejected");
   await editor.shot("vscode-review");
 }
 
@@ -68,9 +67,8 @@ async function reload(editor: Editor): Promise<void> {
   await editor.terminalShows("I'll keep them as decimals", WORK_MS);
   await editor.sourceControl();
   await editor.change("money.py").click();
-  await editor.topLens("Rejected");
-  await editor.goTo("start");
-  await editor.topLens("Accepted");
+  await editor.lensAt("start", "Accepted");
+  await editor.lensAt("end", "Rejected");
 }
 
 async function finish(editor: Editor): Promise<void> {
@@ -93,8 +91,8 @@ async function finish(editor: Editor): Promise<void> {
 async function apply(editor: Editor): Promise<void> {
   step("accept the new test as a whole");
   await editor.change("test_money.py").click();
-  await (await editor.topLens("Accept file")).click();
-  await editor.topLens("Accepted");
+  await (await editor.lensAt("start", "Accept file")).click();
+  await editor.lensAt("start", "Accepted");
   step("apply");
   await editor.command("BBox: Apply accepted changes");
   await editor.notification("2 changes applied.");
