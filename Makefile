@@ -24,7 +24,7 @@ SHELL_FILES = git ls-files --cached --others --exclude-standard '*.sh'; git grep
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-extension setup-editor build build-wheel build-extension build-guest fetch-runtime guest-pins test test-coverage check lint \
-	lint-fix fmt tidy verify install run demo bench clean docs upgrade image-base image-codex \
+	lint-fix fmt tidy verify install run demo bench bench-editor clean docs upgrade image-base image-codex \
 	image-all image-push quick-tests docs-check
 
 help: ## this list
@@ -124,6 +124,9 @@ demo: build-guest image-base image-codex ## a real agent in a real microVM chang
 bench: build-guest image-base ## every bench/*.py: ratios within one run
 	@for measure in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)"; done
 
+bench-editor: build-guest image-base ## bench/editor_*.py: start, live changes, terminal
+	@for measure in bench/editor_*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)"; done
+
 image-base image-codex image-all: image-%: setup
 	@$(PYTHON) -m images.build $*
 
@@ -134,6 +137,7 @@ image-all: ## every image under images/
 image-push: image-all ## REGISTRY=HOST/PROJECT: push the images there
 	@$(PYTHON) -m images.build push $(REGISTRY)
 
+e2e-neovim: setup-editor
 e2e-vscode e2e-all: setup-editor build-extension
 e2e-%: build-guest image-all ## tests/e2e/test_NAME.py alone; e2e-all is all of them
 	@$(PYTHON) -m pytest -m "" $(if $(filter all,$*),tests/e2e,tests/e2e/test_$*.py) $(ARGS)

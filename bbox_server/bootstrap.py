@@ -268,6 +268,7 @@ class Composition:
         from bbox_server.infra.egress.package_hosts import ClientPackageHosts
         from bbox_server.infra.git.identity import UserGitIdentity
         from bbox_server.infra.settings.disk import DiskSettings
+        from bbox_server.infra.ssh.known_hosts import UserKnownHosts
 
         return PrepareRun(
             images=self.images,
@@ -280,6 +281,7 @@ class Composition:
             progress=progress,
             trusted_certificates=trusted_certificates(self.environ),
             logins=self.carry_login(progress),
+            known_hosts=UserKnownHosts(files=known_hosts_files(self.environ)),
         )
 
     def carry_login(self, progress: ProgressObserver) -> CarryLogin:
@@ -460,6 +462,7 @@ class Composition:
         return ExplainPath(
             excludes=DiskExcludes(),
             paths=lambda workspace: DiskPaths(workspace=workspace, git=GitCommand()),
+            configs=self.configs,
         )
 
     def diagnose(self) -> Diagnose:
@@ -470,7 +473,7 @@ class Composition:
             host=LinuxHost(state=self.directories.state),
             backend=self.backend,
             images=self.images,
-            agents=self.agents,
+            configs=self.configs,
         )
 
     def observe(self, directories: SessionDirectories, session: SessionId) -> SessionObserver:
@@ -483,7 +486,8 @@ class Composition:
             version=number,
             gateway=self.gateway,
             sessions=lambda: self.sessions,
-            agents=lambda: self.agents,
+            # A workspace's file can't define any.
+            agents=lambda: self.configs(None).agents,
             images=lambda: self.images,
             diagnose=self.diagnose,
         )
@@ -594,6 +598,13 @@ def record_terminal(directories: SessionDirectories) -> TerminalRecorder:
     from bbox_server.infra.sessions.ring import TerminalRing
 
     return TerminalRing(Path(directories.state, TERMINAL_RING))
+
+
+def known_hosts_files(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the user's SSH keeps host keys (ssh_config(5), UserKnownHostsFile and its global)."""
+    home = environ.get("HOME", "")
+    own = (Path(home, ".ssh/known_hosts"),) if home else ()
+    return (*own, Path("/etc/ssh/ssh_known_hosts"))
 
 
 def trusted_certificates(environ: Mapping[str, str]) -> bytes:

@@ -32,9 +32,10 @@ EDITOR_PACKAGES: Final = (
     "chromium",
     "fonts-dejavu-core",
     "libkrb5-dev",
+    "neovim",
     "pkg-config",
 )
-"""For the extension's test in a real editor; nothing else needs them."""
+"""For the tests in real editors; nothing else needs them."""
 
 _APT: Final = ("apt-get", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
 _UNREACHABLE: Final = (

@@ -89,7 +89,7 @@ class ConfigureRun:
                 allow_hosts=(*held.allow_hosts, *request.allow_hosts),
                 excludes=_excludes(request, resolved.config, mode),
                 mode=mode,
-                git=GitAccess(token=_token(request.git, resolved.config.git)),
+                git=_git_access(request.git, resolved.config.git),
                 login=_login(request.login, resolved.config.auth),
                 settings=request.settings.tightened(held.settings),
             ),
@@ -98,7 +98,7 @@ class ConfigureRun:
             findings=(
                 *_of_this_run(resolved, agent),
                 *_beyond_the_machine(wanted, self.host_cpus),
-                *_refused_token(request.git, resolved.config.git),
+                *_refused_git(request.git, resolved.config.git),
             ),
             after=_after(resolved.config.review),
             profile_is_asked=request.egress_profile is not None,
@@ -122,21 +122,32 @@ def _excludes(request: RunRequest, config: Config, mode: WorkspaceMode) -> tuple
     return (*(config.review.exclude_patterns or ()), *request.excludes)
 
 
-def _token(asked: GitAccess, config: GitSection) -> bool:
+def _git_access(asked: GitAccess, config: GitSection) -> GitAccess:
     """A config that says no wins over an option that says yes (CLI-75)."""
-    if config.forward_token is False or asked.token is False:
-        return False
-    return bool(asked.token or config.forwards_token)
+    return GitAccess(
+        token=_switch(asked=asked.token, configured=config.forward_token),
+        ssh_agent=_switch(asked=asked.ssh_agent, configured=config.forward_ssh_agent),
+        is_token_asked=bool(asked.token),
+        is_ssh_agent_asked=bool(asked.ssh_agent),
+    )
 
 
-def _refused_token(asked: GitAccess, config: GitSection) -> Iterator[Finding]:
-    if asked.token and config.forward_token is False:
-        yield Finding(
-            kind=FindingKind.IGNORED,
-            path=("git-token",),
-            text="the config has git.forward_token: false, which wins",
-            origin=Origin(layer=Layer.OPTION),
-        )
+def _switch(*, asked: bool | None, configured: bool | None) -> bool:
+    return asked is not False and configured is not False and bool(asked or configured)
+
+
+def _refused_git(asked: GitAccess, config: GitSection) -> Iterator[Finding]:
+    for option, key, wanted, configured in (
+        ("git-token", "forward_token", asked.token, config.forward_token),
+        ("git-ssh-agent", "forward_ssh_agent", asked.ssh_agent, config.forward_ssh_agent),
+    ):
+        if wanted and configured is False:
+            yield Finding(
+                kind=FindingKind.IGNORED,
+                path=(option,),
+                text=f"the config has git.{key}: false, which wins",
+                origin=Origin(layer=Layer.OPTION),
+            )
 
 
 def _login(asked: LoginOptions, config: AuthSection) -> LoginOptions:

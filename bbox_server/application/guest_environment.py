@@ -19,8 +19,10 @@ from bbox_server.domain.environment import (
     universal,
 )
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.launch import GUEST_AGENT_SOCKET
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
+from bbox_server.domain.ssh_agent import SOCKET_VARIABLE
 
 # What a terminal program needs to draw rightly (compat VM-12).
 TERMINAL_NAMES: Final = ("TERM", "COLORTERM", "LANG", "LC_ALL", "LC_CTYPE")
@@ -125,5 +127,6 @@ def own_variables(
         **(agent.provider_environment(access) if agent else {}),
         **(CERTIFICATE_VARIABLES if has_certificates else {}),
         "GIT_TERMINAL_PROMPT": "0",
+        **({SOCKET_VARIABLE: GUEST_AGENT_SOCKET} if facts.has_ssh_agent else {}),
         **universal(facts),
     }

@@ -2,7 +2,7 @@
 """Say what a run would be, and what would go into its guest, without a guest."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bbox_server.application.configure_run import ConfigureRun
@@ -48,8 +48,15 @@ class PlanRun:
         run = await asyncio.to_thread(self.configure, request)
         for text in run.warnings:
             self.progress.warned(text)
+        run = replace(run, request=_without_seeding(run.request))
         launch = await self.prepare(run, NO_SESSION, NOWHERE)
         image = request.image
         if not image and run.agent is not None:
             image = str(run.agent.image)
         return RunPlan(name=run.name, image=image, request=run.request, launch=launch)
+
+
+def _without_seeding(request: RunRequest) -> RunRequest:
+    """Seeding would save the host's login; it is taken for granted that there is one."""
+    login = request.login
+    return replace(request, login=replace(login, seed=False, inside=login.inside or login.seed))

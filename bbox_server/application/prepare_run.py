@@ -4,7 +4,6 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.application.carry_login import CarryLogin, login_files
@@ -17,6 +16,7 @@ from bbox_server.application.guest_environment import (
     own_variables,
     tell_forwarded,
 )
+from bbox_server.application.lend_git import LendGit, LentGit
 from bbox_server.domain.agent import (
     Access,
     Agent,
@@ -40,20 +40,22 @@ from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
 from bbox_server.domain.identity import (
     GitIdentities,
     GitIdentity,
     author_environment,
-    guest_config,
 )
 from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
-from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, GuestFile, Launch
+from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, Launch
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
 from bbox_server.domain.snapshot import Snapshot, Snapshots
+from bbox_server.domain.ssh_agent import (
+    NO_KNOWN_HOSTS,
+    KnownHosts,
+)
 from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
 from bbox_server.domain.workspace import below
 
@@ -90,6 +92,7 @@ class PrepareRun:
     progress: ProgressObserver
     trusted_certificates: bytes
     logins: CarryLogin
+    known_hosts: KnownHosts = NO_KNOWN_HOSTS
 
     async def __call__(
         self, run: ConfiguredRun, session: SessionId, directories: SessionDirectories
@@ -107,7 +110,8 @@ class PrepareRun:
         check_required(request, agent)
         served = _served(agent, request.environ, has_login=_has_login(login, request))
         found = await self._gather(request, agent)
-        git = git_routes(found.identity.remotes, request.environ) if request.git.token else ()
+        lend_git = LendGit(known_hosts=self.known_hosts, progress=self.progress)
+        git = await lend_git(request, found.identity)
         placeholder = self.proxy.new_placeholder()
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
@@ -127,7 +131,8 @@ class PrepareRun:
                 workspace=GUEST_WORKSPACE,
                 home=GUEST_HOME,
                 session=session,
-                has_git_token=bool(git),
+                has_git_token=bool(git.routes),
+                has_ssh_agent=git.agent is not None,
             ),
             has_certificates=bool(self.trusted_certificates),
         )
@@ -136,10 +141,7 @@ class PrepareRun:
             env=guest_environment(forwarded, agent, shares, own),
             directory=_directory(agent, found.root),
             files=(
-                GuestFile(
-                    path=PurePosixPath(".gitconfig"),
-                    content=_gitconfig(found.identity, git, placeholder).encode(),
-                ),
+                *git.files(placeholder),
                 *login_files(login),
                 # Last: where both write a file, ours counts.
                 *with_settings(files, settings),
@@ -147,9 +149,10 @@ class PrepareRun:
             root=found.root,
             snapshot=found.snapshot,
             resources=resources,
-            policy=_policy(run, (*served, *git), found.package_rules),
-            credentials=_proxy_spec((*served, *git), placeholder, directories),
+            policy=_policy(run, served, found.package_rules, git),
+            credentials=_proxy_spec((*served, *git.routes), placeholder, directories),
             trusted_certificates=self.trusted_certificates,
+            ssh_agent=git.agent,
             login=login,
             carried=Carried(
                 variables=forwarded.names,
@@ -160,17 +163,12 @@ class PrepareRun:
             ),
         )
         tell_forwarded(request, forwarded, self.progress)
-        self._tell(launch, agent, served, git)
+        self._tell(launch, agent, served)
+        lend_git.tell(git)
         self.progress.finished(Phase.PREPARE, "Prepared")
         return launch
 
-    def _tell(
-        self,
-        launch: Launch,
-        agent: Agent | None,
-        served: tuple[ServedRoute, ...],
-        git: tuple[ServedRoute, ...],
-    ) -> None:
+    def _tell(self, launch: Launch, agent: Agent | None, served: tuple[ServedRoute, ...]) -> None:
         """What a user must know before the agent starts."""
         if agent is not None and agent.unattended:
             self.progress.noted(
@@ -182,12 +180,6 @@ class PrepareRun:
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
         if not launch.policy.is_permissive and not launch.policy.rules:
             self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
-        if git:
-            names = ", ".join(one.route.provider.removeprefix(PROVIDER_PREFIX) for one in git)
-            self.progress.noted(
-                f"The agent may read and write {names} with your GitHub token, "
-                "which stays on this host"
-            )
         if launch.login is not None and launch.login.files:
             names = ", ".join(str(file.path) for file in launch.login.files)
             self.progress.noted(f"Saved login carried into the guest: {names}")
@@ -231,6 +223,8 @@ class PrepareRun:
         self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
         for skipped in report.skipped:
             self.progress.warned(f"Not in the snapshot: {skipped}")
+        for warning in report.warnings:
+            self.progress.warned(warning)
         return snapshot
 
 
@@ -258,14 +252,6 @@ def _served(
     if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
-
-
-def _gitconfig(
-    identity: GitIdentity, git: tuple[ServedRoute, ...], placeholder: PlaceholderToken
-) -> str:
-    base = f"http://{GATEWAY_ADDRESS}:{GATEWAY_PORT}"
-    extra = git_settings(identity.remotes, placeholder, base) if git else ()
-    return guest_config(identity, extra)
 
 
 def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:
@@ -322,12 +308,15 @@ def _directory(agent: Agent | None, root: RootFilesystem) -> str:
 
 
 def _policy(
-    run: ConfiguredRun, served: tuple[ServedRoute, ...], packages: EgressPolicy
+    run: ConfiguredRun,
+    served: tuple[ServedRoute, ...],
+    packages: EgressPolicy,
+    git: LentGit,
 ) -> EgressPolicy:
     profile = run.request.egress_profile or EgressProfile.STANDARD
-    extra = run.request.allow_hosts
+    extra = (*git.rules, *run.request.allow_hosts)
     # What a config tightens to nothing is nothing, and no reason not to run (P-26).
-    may_be_empty = bool(served) or bool(extra) or not run.profile_is_asked
+    may_be_empty = bool(served or git.routes or extra) or not run.profile_is_asked
     hosts = _hosts(run.agent, served, packages)
     return with_rules(resolve_policy(profile, hosts, has_services=may_be_empty), extra)
 

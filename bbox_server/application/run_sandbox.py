@@ -22,9 +22,10 @@ from bbox_server.domain.egress.relay import (
 )
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
-from bbox_server.domain.launch import GUEST_HOME, Launch
+from bbox_server.domain.launch import GUEST_AGENT_SOCKET, GUEST_HOME, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
+from bbox_server.domain.ssh_agent import AgentUse
 from bbox_server.domain.terminal import (
     GuestCommand,
     GuestShell,
@@ -129,7 +130,8 @@ class RunSandbox:
             self.progress.finished(Phase.START_VM, "MicroVM is up")
             journal.enter(SessionState.RUNNING)
             self.progress.started(Phase.TERMINAL, "Running the agent")
-            status = _explained(await self._run(shell, launch, attach), vm)
+            async with _lent_agent(shell, launch, journal):
+                status = _explained(await self._run(shell, launch, attach), vm)
             journal.ended(status)
             self.progress.finished(Phase.TERMINAL, "Agent has ended")
             await self.logins.save(shell, launch.login, launch.files)
@@ -229,6 +231,21 @@ class RunSandbox:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await vm.stop(StopMode.GRACEFUL)
         self.progress.finished(Phase.STOP, "MicroVM stopped")
+
+
+@asynccontextmanager
+async def _lent_agent(
+    shell: GuestShell, launch: Launch, journal: SessionJournal
+) -> AsyncIterator[None]:
+    if launch.ssh_agent is None:
+        yield
+        return
+
+    def report(use: AgentUse) -> None:
+        journal.observer.event(EventKind.CREDENTIAL_USED, use.fields())
+
+    async with shell.lend_agent(GUEST_AGENT_SOCKET, launch.ssh_agent, report):
+        yield
 
 
 def _said(output: bytes) -> str:

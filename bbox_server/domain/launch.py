@@ -11,11 +11,13 @@ from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.image import RootFilesystem
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.snapshot import Snapshot
+from bbox_server.domain.ssh_agent import LentAgent
 from bbox_server.domain.vm import VmResources
 from bbox_server.domain.workspace import HostPath
 
 GUEST_HOME: Final = "/home/sandbox"
 GUEST_WORKSPACE: Final = HostPath("/workspace")
+GUEST_AGENT_SOCKET: Final = f"{GUEST_HOME}/.ssh/bbox-agent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Launch:
         env: Its environment, over the image's.
         snapshot: None in direct mode.
         credentials: The provider's proxy; None where the agent needs none.
+        ssh_agent: The user's, lent for the workspace's remotes.
         login: The agent's own login; None where none is kept.
         carried: For the user: what of their machine is in `env` and `files`.
     """
@@ -54,5 +57,6 @@ class Launch:
     policy: EgressPolicy
     credentials: CredentialProxySpec | None
     trusted_certificates: bytes
+    ssh_agent: LentAgent | None = None
     login: CarriedLogin | None = None
     carried: Carried = field(default_factory=Carried)

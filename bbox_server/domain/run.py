@@ -26,9 +26,15 @@ class GitAccess:
 
     Attributes:
         token: The GitHub token, for the workspace's remotes; None leaves it to the config.
+        ssh_agent: The SSH agent, for the hosts of the workspace's remotes; None as well.
+        is_token_asked: It was asked for on the spot: then it is a failure if it has no use here.
+        is_ssh_agent_asked: The same.
     """
 
     token: bool | None = None
+    ssh_agent: bool | None = None
+    is_token_asked: bool = True
+    is_ssh_agent_asked: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

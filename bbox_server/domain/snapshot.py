@@ -19,6 +19,7 @@ class SnapshotReport:
         excluded: Paths hidden by the ordinary tiers (an excluded directory counts once).
         secret: Paths hidden by the security tier.
         skipped: Sockets, fifos, devices and unreadable files, each with its reason.
+        warnings: Rules without effect, and what git can't do in the guest.
     """
 
     generation: str
@@ -28,6 +29,7 @@ class SnapshotReport:
     excluded: int
     secret: int
     skipped: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest's shell and terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +9,7 @@ from typing import Protocol
 
 from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
+from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
 
 
@@ -77,6 +78,15 @@ class GuestShell(Protocol):
 
     async def write_file(self, path: str, content: bytes, mode: int) -> None:
         """Write a file as the shell's user, with its directories. Raises: guest.command-failed."""
+        ...
+
+    def lend_agent(
+        self, path: str, lent: LentAgent, report: Callable[[AgentUse], None]
+    ) -> AbstractAsyncContextManager[None]:
+        """Serve an SSH agent at a path in the guest, for as long as the context lasts.
+
+        Raises: guest.command-failed where there can be no socket.
+        """
         ...
 
     async def write_files(self, files: Sequence[GuestFile], home: str) -> None:

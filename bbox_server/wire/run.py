@@ -67,6 +67,7 @@ class RunOptions(Message):
     program: str | None = None
     config_file: str | None = None
     git_token: bool | None = None
+    git_ssh_agent: bool | None = None
     save_login: bool = True
     seed_login: bool = False
     log_in: bool = False
@@ -90,13 +91,13 @@ class RunParams(Message):
     terminal: TerminalSizeMessage | None = None
 
 
-def agent_message(agent: Agent, *, has_image: bool) -> AgentMessage:
+def agent_message(agent: Agent, *, has_image: bool, source: AgentSource) -> AgentMessage:
     """An agent for a client."""
     return AgentMessage(
         name=agent.name,
         description=agent.description,
         image=str(agent.image),
-        source=AgentSource.BUILT_IN,
+        source=source,
         available=has_image,
         missing=() if has_image else (f"image {agent.image}",),
     )

@@ -16,6 +16,7 @@ class SnapshotPlanMessage(Message):
     excluded: int
     secret: int
     skipped: tuple[str, ...]
+    warnings: tuple[str, ...]
 
 
 class WorkspacePlanMessage(Message):
@@ -43,10 +44,11 @@ class EnvironmentPlanMessage(Message):
 
 
 class FilePlanMessage(Message):
-    """A file for the guest's home; without `source` bbox itself writes it."""
+    """A file for the guest's home; without `source`, and no login, bbox itself writes it."""
 
     path: str
     size_bytes: int
+    is_login: bool = False
     source: str | None = None
     category: SettingsCategory | None = None
     fields_left_out: tuple[str, ...] = ()
@@ -94,6 +96,7 @@ def _snapshot(snapshot: Snapshot | None) -> SnapshotPlanMessage | None:
         excluded=report.excluded,
         secret=report.secret,
         skipped=report.skipped,
+        warnings=report.warnings,
     )
 
 
@@ -132,10 +135,13 @@ def run_plan_message(name: str, image: str, workspace: str, launch: Launch) -> R
 
 def _files(launch: Launch, carried: Carried) -> tuple[FilePlanMessage, ...]:
     settings = {file.path: file for file in carried.settings.files}
+    logins = {file.path for file in launch.login.files} if launch.login else set()
     found = []
     for file in launch.files:
         path = str(file.path) if file.path.is_absolute() else f"~/{file.path}"
-        plain = FilePlanMessage(path=path, size_bytes=len(file.content))
+        plain = FilePlanMessage(
+            path=path, size_bytes=len(file.content), is_login=file.path in logins
+        )
         origin = settings.get(file.path)
         if origin is not None:
             plain = plain.model_copy(

@@ -61,6 +61,7 @@ class OutcomeMessage(Message):
     exit: ExitMessage
     changes: int
     withheld: int
+    commits: int = 0
 
 
 class SessionLost(Message):

@@ -54,7 +54,7 @@ def test_without_any_config_the_request_is_as_it_was() -> None:
         REQUEST,
         egress_profile=EgressProfile.STANDARD,
         mode=WorkspaceMode.SNAPSHOT,
-        git=GitAccess(token=False),
+        git=GitAccess(token=False, ssh_agent=False, is_token_asked=False, is_ssh_agent_asked=False),
     )
     assert (run.name, run.findings, run.after) == ("codex", (), AfterRun.ASK)
 
@@ -178,8 +178,13 @@ def test_the_token_is_used_when_the_user_says_so(
 ) -> None:
     run = Setting(mine, theirs).run(replace(REQUEST, git=GitAccess(token=asked)))
     assert run.request.git.token is forwarded
+    assert run.request.git.is_token_asked is bool(asked)
     is_refused = asked is True and not forwarded
     assert is_refused == any("which wins" in text for text in run.warnings)
+    agents = [text.replace("forward_token", "forward_ssh_agent") for text in (mine, theirs)]
+    lent = Setting(*agents).run(replace(REQUEST, git=GitAccess(ssh_agent=asked)))
+    assert lent.request.git.ssh_agent is forwarded
+    assert is_refused == any("which wins" in text for text in lent.warnings)
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,19 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from bbox_server.application.explain_path import GIT_DIRECTORY, ExplainPath
+from bbox_server.application.explain_path import GIT_DIRECTORY, ExcludeOptions, ExplainPath
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.excludes import Hidden, HideTier
 from bbox_server.domain.explanation import Explanation
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.excludes.disk import DiskExcludes
+from tests.fakes.agent import FakeAgentRegistry
+from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.explanation import MemoryPaths
+from tests.unit.config.configs import user
 
 PERFORMANCE = Hidden(tier=HideTier.PERFORMANCE, pattern="vendor/")
+CONFIG = Hidden(tier=HideTier.USER, pattern="*.cfg", source="review.exclude_patterns")
 USER = Hidden(tier=HideTier.USER, pattern="*.tmp", source="--exclude")
 IGNORED = Hidden(tier=HideTier.GITIGNORE, pattern="*.o", source="sub/.gitignore", number=1)
 
@@ -20,8 +25,14 @@ async def explain(tmp_path: Path, path: str) -> Explanation:
         files={"sub/.gitignore": b"*.o\n", "vendor/old": b"", "sub/old.o": b"", "old.tmp": b""},
         tracked={"vendor/old", "sub/old.o", "old.tmp"},
     )
-    ask = ExplainPath(excludes=DiskExcludes(), paths=lambda _workspace: paths)
-    return await ask(HostPath(str(tmp_path)), PurePosixPath(path), ("*.tmp",))
+    configs = ResolveConfig(
+        files=MemoryConfigFiles(mine=user("review: {exclude_patterns: [' ', '*.cfg']}")),
+        trust=MemoryTrust(),
+        built_in=FakeAgentRegistry(),
+    )
+    ask = ExplainPath(excludes=DiskExcludes(), paths=lambda _workspace: paths, configs=configs)
+    asked = ExcludeOptions(patterns=("*.tmp",))
+    return await ask(HostPath(str(tmp_path)), PurePosixPath(path), asked)
 
 
 @pytest.mark.parametrize(
@@ -29,6 +40,7 @@ async def explain(tmp_path: Path, path: str) -> Explanation:
     [
         ("src/main.c", None, None),
         ("a.tmp", USER, USER),
+        ("a.cfg", CONFIG, CONFIG),
         ("vendor/new", PERFORMANCE, PERFORMANCE),
         ("sub/new.o", None, IGNORED),
         (".git/config", None, GIT_DIRECTORY),

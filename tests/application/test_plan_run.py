@@ -22,7 +22,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.fields import FieldFilter
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
-from bbox_server.domain.run import ResourceRequest, RunRequest
+from bbox_server.domain.run import LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.settings import (
     SettingsCategory,
     SettingsEntry,
@@ -107,6 +107,8 @@ class Ground:
     agents: FakeAgentRegistry = field(default_factory=lambda: FakeAgentRegistry([TOOL]))
     backend: FakeVmBackend = field(default_factory=FakeVmBackend)
     progress: RecordingProgress = field(default_factory=RecordingProgress)
+    logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
+    host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def plan(self, environ: Mapping[str, str] | None = None, **changes: object) -> RunPlan:
         images = FakeImageStore()
@@ -127,8 +129,8 @@ class Ground:
             progress=self.progress,
             trusted_certificates=b"",
             logins=CarryLogin(
-                store=MemoryLoginStore(),
-                host=MemoryHostLogins(),
+                store=self.logins,
+                host=self.host_logins,
                 clock=FakeClock(),
                 progress=self.progress,
             ),
@@ -320,6 +322,17 @@ async def test_a_plan_starts_nothing_and_shows_no_value(ground: Ground) -> None:
         assert secret not in text + message_of(plan).to_json()
     assert "secrets      TOOL_TOKEN: the agent can read them" in text
     assert "without hooks, list[0].apiKey" in text
+
+
+async def test_a_plan_shows_the_saved_login_and_saves_none(ground: Ground) -> None:
+    path = PurePosixPath(".tool/auth.json")
+    ground.agents.agents[0] = replace(TOOL, credential_paths=(path,))
+    ground.host_logins.files[path] = b"{}"
+    await ground.plan(login=LoginOptions(seed=True))
+    assert ground.logins.saved == {}
+    ground.logins.saved["tool"] = {path: b"{}"}
+    text = "\n".join(dry_run_lines(message_of(await ground.plan())))
+    assert "~/.tool/auth.json  2 bytes  (saved login)" in text
 
 
 async def test_names_in_a_plan_are_shown_escaped(ground: Ground) -> None:

@@ -2,6 +2,7 @@
 """The run in order, on fakes: what is started, what is carried, what is left behind."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
@@ -22,13 +23,15 @@ from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
-from bbox_server.domain.session import EventKind, ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, EventKind, ExitStatus, SessionState
+from bbox_server.domain.ssh_agent import KnownHost, KnownHosts, SshHost
 from bbox_server.domain.terminal import GuestUser, TerminalSize
 from bbox_server.domain.vm import VmEnd
 from bbox_server.domain.workspace import Digest, HostPath
@@ -53,6 +56,7 @@ from tests.fakes.snapshot import MemorySnapshots
 from tests.fakes.terminal import FakeProcess, FakeShellConnector
 from tests.fakes.trace import MemoryTraceFiles
 from tests.fakes.vm import FakeVmBackend
+from tests.unit.config.configs import user, workspace
 
 KEY = "sk-real-key-of-the-host"
 BUSYBOX = "/run/bbox/busybox"
@@ -66,11 +70,19 @@ class NoPackageHosts(PackageHosts):
         return ()
 
 
+@dataclass(frozen=True)
 class Somebody(GitIdentities):
+    remotes: tuple[str, ...]
+
     @override
     async def find(self, workspace: HostPath) -> GitIdentity:
-        remotes = ("https://github.com/ada/tally.git",)
-        return GitIdentity(name="Ada", email="ada@example.invalid", remotes=remotes)
+        return GitIdentity(name="Ada", email="ada@example.invalid", remotes=self.remotes)
+
+
+class Acquainted(KnownHosts):
+    @override
+    async def find(self, hosts: Iterable[SshHost]) -> tuple[KnownHost, ...]:
+        return tuple(KnownHost(host=host, line="ssh-ed25519 AAAA", key=b"key") for host in hosts)
 
 
 async def succeed(_: FakeProcess) -> ExitStatus:
@@ -107,6 +119,7 @@ class House:
     configs: MemoryConfigFiles = field(default_factory=MemoryConfigFiles)
     settings: MemorySettings = field(default_factory=MemorySettings)
     certificates: bytes = b""
+    remotes: tuple[str, ...] = ("https://github.com/ada/tally.git",)
     keep_days: int | None = KEEP_DAYS
     logins: MemoryLoginStore = field(default_factory=MemoryLoginStore)
     acknowledgements: MemoryAcknowledgements = field(default_factory=MemoryAcknowledgements)
@@ -149,7 +162,8 @@ class House:
                 images=self.images,
                 snapshots=self.snapshots,
                 package_hosts=NoPackageHosts(),
-                identities=Somebody(),
+                identities=Somebody(self.remotes),
+                known_hosts=Acquainted(),
                 settings=CarrySettings(source=self.settings, progress=self.progress),
                 backend=self.backend,
                 proxy=self.proxy,
@@ -525,3 +539,111 @@ async def test_a_git_token_is_served_only_when_it_is_asked_for(house: House) -> 
     given = repr((shell.files, [process.command for process in shell.processes]))
     assert "ghp_secret" not in given
     assert ("BBOX_GIT_TOKEN_AVAILABLE", "1") in shell.processes[0].command.env.items()
+
+
+async def test_an_ssh_agent_is_lent_for_the_remotes_alone(house: House) -> None:
+    house.remotes = ("git@forge.example.org:ada/tally.git",)
+    environ = {"SSH_AUTH_SOCK": "/run/agent", "TERM": "xterm"}
+    await house.run(a_request(environ=environ))
+    assert "SSH_AUTH_SOCK" not in house.shells.shells[-1].processes[0].command.env
+    await house.run(a_request(environ=environ, git=GitAccess(ssh_agent=True)))
+    shell = house.shells.shells[-1]
+    env = shell.processes[0].command.env
+    assert ("SSH_AUTH_SOCK", "/home/sandbox/.ssh/bbox-agent") in env.items()
+    assert ("BBOX_SSH_AGENT_AVAILABLE", "1") in env.items()
+    known, _ = shell.files["/home/sandbox/.ssh/known_hosts"]
+    assert known == b"forge.example.org ssh-ed25519 AAAA\n"
+    policy = house.relay.running[-1].policy
+    assert ("forge.example.org", (22,)) in [(rule.name, rule.ports) for rule in policy.rules]
+    uses = [f["provider"] for k, f in house.observer.events if k is EventKind.CREDENTIAL_USED]
+    assert uses == ["ssh-agent:forge.example.org"]
+    assert shell.agents == {}
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        ("git: {forward_token: true}", "No GitHub token for the guest: No remote"),
+        ("git: {forward_ssh_agent: true}", "No SSH agent for the guest: No remote"),
+    ],
+)
+async def test_what_a_config_lets_in_need_not_have_a_use(
+    house: House, config: str, said: str
+) -> None:
+    house.remotes = ()
+    house.configs.mine = user(config)
+    environ = {"GITHUB_TOKEN": "ghp_secret", "SSH_AUTH_SOCK": "/run/agent"}
+    await house.run(a_request(environ=environ))
+    assert any(said in text for text in house.progress.notes)
+    assert house.proxy.specs == []
+
+
+@pytest.mark.parametrize("git", [GitAccess(token=True), GitAccess(ssh_agent=True)])
+async def test_what_is_asked_for_must_have_a_use(house: House, git: GitAccess) -> None:
+    house.remotes = ()
+    environ = {"GITHUB_TOKEN": "ghp_secret", "SSH_AUTH_SOCK": "/run/agent"}
+    with pytest.raises(BboxError) as caught:
+        await house.run(a_request(environ=environ, git=git))
+    assert caught.value.code is ErrorCode.CREDENTIAL_MISSING
+
+
+def configured(house: House, mine: str, theirs: str = "") -> None:
+    house.configs.mine, house.configs.theirs = user(mine), workspace(theirs)
+
+
+async def test_what_is_configured_is_what_runs(house: House) -> None:
+    configured(
+        house,
+        "defaults: {cpus: 3, memory: 3g}\n"
+        "review: {auto_accept: true, exclude_patterns: [a.log]}\n"
+        "agents: {agent: {command: [sh], default_env: {A: b}}}",
+    )
+    outcome = await house.run(a_request())
+    spec = house.backend.started[0].spec
+    assert (spec.resources.cpus, spec.resources.memory_mib) == (3, 3072)
+    (process,) = house.shells.shells[0].processes
+    assert process.command.argv == ("sh", "--fast")
+    assert process.command.env["A"] == "b"
+    (given,) = house.snapshots.generations.values()
+    assert given.keys() == {PurePosixPath("a.txt")}
+    assert house.store.records[outcome.session].after is AfterRun.APPLY
+
+
+async def test_what_a_workspace_asks_for_is_said_at_once_and_in_the_events(house: House) -> None:
+    configured(house, "", "defaults: {memory: 64g}\nnope: 1")
+    await house.run(a_request())
+    assert any("modifies sandbox settings" in text for text in house.progress.warnings)
+    said = [fields for kind, fields in house.observer.events if kind is EventKind.WARNING]
+    assert [fields["finding"] for fields in said] == ["invalid", "widens"]
+    assert ".broodbox.yaml:1:12" in str(said[1]["text"])
+
+
+async def test_an_agent_of_the_users_own_reaches_exactly_its_hosts(house: House) -> None:
+    configured(
+        house,
+        "agents: {acme: {image: example.com/agent, command: [sh],"
+        " egress_hosts: {standard: [{name: a.dev}], permissive: []}}}",
+    )
+    await house.run(a_request(agent="acme"))
+    policy = house.relay.running[-1].spec.policy
+    assert [rule.name for rule in policy.rules] == ["a.dev"]
+    await house.run(a_request(agent="acme", egress_profile=EgressProfile.PERMISSIVE))
+    assert house.relay.running[-1].spec.policy.is_permissive
+
+
+async def test_a_profile_that_a_workspace_tightens_to_nothing_is_no_failure(house: House) -> None:
+    mine = (
+        "agents: {acme: {image: example.com/agent, command: [sh],"
+        " egress_hosts: {standard: [{name: a.dev}]}}}"
+    )
+    configured(house, mine, "agents: {acme: {egress_profile: locked}}")
+    await house.run(a_request(agent="acme"))
+    policy = house.relay.running[-1].spec.policy
+    assert (policy.profile, policy.rules) == (EgressProfile.LOCKED, ())
+    assert any("no host is allowed" in text for text in house.progress.warnings)
+
+
+async def test_a_profile_that_is_asked_for_without_hosts_is_refused(house: House) -> None:
+    with pytest.raises(BboxError) as raised:
+        await house.run(a_request(egress_profile=EgressProfile.LOCKED))
+    assert raised.value.code is ErrorCode.EGRESS_INVALID_RULE

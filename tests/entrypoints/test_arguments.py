@@ -20,6 +20,10 @@ def test_options_stand_before_or_after_the_agent() -> None:
     assert before.args == ["exec"]
 
 
+def test_what_has_no_effect_here_is_accepted() -> None:
+    assert parse(["codex", "--no-firmware-download"], "1").values.agent == "codex"
+
+
 def test_lists_are_repeatable() -> None:
     values = parse(["codex", "--exclude", "a", "--exclude", "b"], "1").values
     assert values.exclude == ["a", "b"]

@@ -7,6 +7,7 @@ import os
 import stat
 import subprocess
 import sys
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from bbox_server.domain.config.problem import Layer
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.main import main
 from bbox_server.entrypoints.cli.style import Style
+from bbox_server.entrypoints.cli.trust_command import ask_once
 from bbox_server.infra.config.decode import decode_config
 
 BBOX = str(Path(sys.executable).with_name("bbox"))
@@ -31,6 +33,15 @@ class Terminal(io.StringIO):
     @override
     def isatty(self) -> bool:
         return True
+
+
+def streams(typed: str | None) -> tuple[Console, io.StringIO, io.StringIO]:
+    """A console, with its output and its errors."""
+    stream = io.StringIO if typed is None else Terminal
+    out, error = stream(), stream()
+    typed_input = stream(typed or "")
+    console = Console(out=out, error=error, input=typed_input, style=Style(colour=False))
+    return console, out, error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +80,17 @@ class Shell:
 
     def __call__(self, *words: str, typed: str | None = None) -> Done:
         """The command in this process; what is typed is on a terminal."""
-        stream = io.StringIO if typed is None else Terminal
-        out, error = stream(), stream()
-        console = Console(
-            out=out, error=error, input=stream(typed or ""), style=Style(colour=False)
-        )
+        console, out, error = streams(typed)
         services = Composition(environ=self.environment).services
         code = main(words, version="bbox 1", services=services, console=console)
         return Done(returncode=code, stdout=out.getvalue(), stderr=error.getvalue())
+
+    def starts_a_run(self, *, typed: str | None) -> str:
+        """What is asked before a run; what is typed is on a terminal."""
+        console, out, _ = streams(typed)
+        values = Namespace(workspace=None, config=None)
+        ask_once(values, Composition(environ=self.environment).services(), console)
+        return out.getvalue()
 
     def spawn(self, *words: str) -> "subprocess.CompletedProcess[str]":
         """The command as a process of its own."""
@@ -203,6 +217,25 @@ def test_trust_asks_on_a_terminal(shell: Shell) -> None:
     assert shell.settings()["defaults.memory"] == ("4g", "built-in")
     assert "trusted" in shell("trust", typed="y\n").stdout
     assert shell.settings()["defaults.memory"] == ("8g", "workspace")
+
+
+def test_a_run_asks_once_for_each_content(shell: Shell) -> None:
+    shell.write(theirs="defaults: {memory: 8g}\n")
+    shown = shell.starts_a_run(typed="n\n")
+    assert "defaults.memory: 8g instead of 4g" in shown
+    assert "Allow this" in shown
+    assert shell.starts_a_run(typed="y\n") == ""
+    assert shell.settings()["defaults.memory"] == ("4g", "built-in")
+    shell.write(theirs="defaults: {memory: 9g}\n")
+    assert "Allow this" in shell.starts_a_run(typed="y\n")
+    assert shell.settings()["defaults.memory"] == ("9g", "workspace")
+
+
+def test_a_run_without_a_terminal_asks_nothing_and_decides_nothing(shell: Shell) -> None:
+    shell.write(theirs="defaults: {memory: 8g}\n")
+    assert shell.starts_a_run(typed=None) == ""
+    assert "Allow this" in shell.starts_a_run(typed="")
+    assert "Allow this" in shell.starts_a_run(typed="n\n")
 
 
 def test_trust_asks_nobody_who_is_not_there(shell: Shell) -> None:

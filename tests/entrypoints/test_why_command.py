@@ -45,6 +45,12 @@ def test_paths_are_those_of_the_directory_where_it_is_typed(project: Path) -> No
     ]
 
 
+def test_patterns_of_the_config_are_named_as_such(project: Path) -> None:
+    (project / "mine.yaml").write_text("review: {exclude_patterns: ['*.cfg']}\n")
+    said = why(project, "--config", "mine.yaml", "a.cfg").stdout
+    assert said == "a.cfg: hidden from the guest by review.exclude_patterns: *.cfg\n"
+
+
 def test_json_has_the_tier_and_the_place(project: Path) -> None:
     found = json.loads(why(project, "a.tmp", "node_modules/", "--json").stdout)["paths"]
     assert found[0]["hiddenBy"] == {

@@ -12,6 +12,7 @@ from typing_extensions import override
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.session import ExitStatus
+from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import (
     GuestCommand,
     GuestProcess,
@@ -150,12 +151,14 @@ class FakeGuestShell(GuestShell):
     Attributes:
         files: What was written, with its mode. Nothing can be written below /proc.
         processes: Everything that was run, in order.
+        agents: SSH agents that are served now, by path.
     """
 
     def __init__(self, programs: Mapping[str, Program], user: GuestUser) -> None:
         self.user = user
         self.files: dict[str, tuple[bytes, int]] = {}
         self.processes: list[FakeProcess] = []
+        self.agents: dict[str, LentAgent] = {}
         self._programs = programs
 
     @override
@@ -183,6 +186,18 @@ class FakeGuestShell(GuestShell):
                 remediation="See whether the image lets the user write there.",
             )
         self.files[path] = (content, mode)
+
+    @override
+    @asynccontextmanager
+    async def lend_agent(
+        self, path: str, lent: LentAgent, report: Callable[[AgentUse], None]
+    ) -> AsyncIterator[None]:
+        self.agents[path] = lent
+        report(AgentUse(host=lent.hosts[0].host.name))
+        try:
+            yield
+        finally:
+            del self.agents[path]
 
     @override
     async def write_files(self, files: Sequence[GuestFile], home: str) -> None:

@@ -5,8 +5,9 @@ import base64
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from tests.lsp.raw_client import RawClient
 
 STAND_IN: Final = (sys.executable, "-m", "tests.lsp.stand_in", "--stdio")
 ROOT: Final = Path(__file__).parents[2]
+HOSTS_END_S: Final = 20
 Message = dict[str, Any]
 
 
@@ -101,6 +103,24 @@ def editor(home: Path, *argv: str, env: Mapping[str, str] | None = None) -> Iter
     finally:
         process.kill()
         process.communicate()
+
+
+def wait_for_hosts(home: Path) -> None:
+    """Hosts outlive their server for a moment; their directories must not go before they do."""
+    deadline = time.monotonic() + HOSTS_END_S
+    while _processes_of(home):
+        assert time.monotonic() < deadline, "a host outlives its clients"
+        time.sleep(0.05)
+
+
+def _processes_of(home: Path) -> list[Path]:
+    """Those whose environment names the home (proc(5), environ)."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):  # it has ended meanwhile
+            if os.fsencode(home) in path.read_bytes():
+                found.append(path)
+    return found
 
 
 def base64_of(data: bytes) -> str:

@@ -6,7 +6,8 @@ import sys
 from typing_extensions import override
 
 from bbox_server.application.diagnose import Diagnose
-from bbox_server.domain.agent import AgentRegistry
+from bbox_server.application.resolve_config import ResolveConfig
+from bbox_server.domain.config.agents import ConfiguredAgents
 from bbox_server.domain.doctor import Check, CheckStatus, HostInspector
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.session import SessionRecord, SessionState
@@ -26,6 +27,7 @@ class GoodHost(HostInspector):
 def services() -> LspServices:
     """Fakes; made late, as the real ones are."""
     from tests.fakes.agent import FakeAgentRegistry, simple_agent
+    from tests.fakes.config import MemoryConfigFiles, MemoryTrust
     from tests.fakes.gateway import SESSION, FakeGateway
     from tests.fakes.image import FakeImageStore
     from tests.fakes.session import MemorySessionStore
@@ -44,7 +46,13 @@ def services() -> LspServices:
         )
     )
     gateway = FakeGateway()
-    agents: AgentRegistry = FakeAgentRegistry(agents=[simple_agent("codex")])
+    codex, own = simple_agent("codex"), simple_agent("own")
+    agents = ConfiguredAgents(
+        agents={codex.name: codex, own.name: own}, custom=frozenset({own.name}), faults={}
+    )
+    configs = ResolveConfig(
+        files=MemoryConfigFiles(), trust=MemoryTrust(), built_in=FakeAgentRegistry([codex])
+    )
     images: ImageStore = FakeImageStore()
     backend = FakeVmBackend()
     return LspServices(
@@ -53,7 +61,7 @@ def services() -> LspServices:
         sessions=lambda: sessions,
         agents=lambda: agents,
         images=lambda: images,
-        diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, agents=agents),
+        diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, configs=configs),
     )
 
 

@@ -2,7 +2,8 @@
 """`python -m tests.lsp.stand_in --stdio`: the language server and session hosts, without a microVM.
 
 Both are real processes with real files; only the guest is a stand-in. Its one program takes its
-arguments as steps: `say TEXT`, `write PATH TEXT`, `flood MIB`, `wait` (for a line of input).
+arguments as steps: `say TEXT`, `write PATH TEXT`, `flood MIB`, `wait` (for input), `echo` (until
+input ends).
 """
 
 import logging
@@ -20,11 +21,19 @@ from typing_extensions import override
 from bbox_server.application.run_agent import RunAgent
 from bbox_server.bootstrap import PACKAGE, Composition, HostComposition
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.credential import CredentialProxy
 from bbox_server.domain.gateway import SessionGateway
-from bbox_server.domain.image import ImageConfig, ImageReference, PullPolicy, RootFilesystem
+from bbox_server.domain.image import (
+    ImageConfig,
+    ImageReference,
+    ImageStore,
+    PullPolicy,
+    RootFilesystem,
+)
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import ExitStatus, SessionId
 from bbox_server.domain.terminal import UserTerminal
+from bbox_server.domain.vm import VmBackend
 from bbox_server.domain.workspace import Digest, HostPath
 from bbox_server.entrypoints.lsp.main import main as lsp_main
 from bbox_server.entrypoints.session_host.main import main as host_main
@@ -61,25 +70,32 @@ class StandInHost(HostComposition):
     @override
     def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
         real = super().run_agent(terminal, progress)
-        backend, proxy = FakeVmBackend(), FakeCredentialProxy()
+        shells = FakeShellConnector({AGENT: self._act})
         return replace(
             real,
-            prepare=replace(
-                real.prepare,
-                agents=stand_in_agents(),
-                images=AnyImage(),
-                package_hosts=FakePackageHosts(),
-                backend=backend,
-                proxy=proxy,
-            ),
-            sandbox=replace(
-                real.sandbox,
-                relay=FakeNetworkRelay(),
-                proxy=proxy,
-                backend=backend,
-                shells=FakeShellConnector({AGENT: self._act}),
-            ),
+            prepare=replace(real.prepare, package_hosts=FakePackageHosts()),
+            sandbox=replace(real.sandbox, relay=FakeNetworkRelay(), shells=shells),
         )
+
+    @cached_property
+    @override
+    def agents(self) -> AgentRegistry:
+        return stand_in_agents()
+
+    @cached_property
+    @override
+    def images(self) -> ImageStore:
+        return AnyImage()
+
+    @cached_property
+    @override
+    def backend(self) -> VmBackend:
+        return FakeVmBackend()
+
+    @cached_property
+    @override
+    def credential_proxy(self) -> CredentialProxy:
+        return FakeCredentialProxy()
 
     async def _act(self, process: FakeProcess) -> ExitStatus:
         upper = self.directories.state / "sessions" / self.session / "upper/u"
@@ -94,6 +110,9 @@ class StandInHost(HostComposition):
             elif name == "flood":
                 for offset in range(0, int(rest) << 20, CHUNK):
                     await process.output.put(flood(offset))
+            elif name == "echo":
+                while data := await process.input.get():
+                    await process.output.put(data)
             else:
                 await process.input.get()
         return ExitStatus(code=0)

@@ -13,7 +13,7 @@ import pytest
 
 from bbox_server.entrypoints.lsp.names import COMMANDS
 from bbox_server.wire import command
-from tests.lsp.editor import Editor, Message, editor, host_of
+from tests.lsp.editor import Editor, Message, editor, host_of, wait_for_hosts
 from tests.lsp.raw_client import INITIALIZE
 from tests.lsp.stand_in import AGENT
 
@@ -35,6 +35,7 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="bbox-"))
     directory.chmod(0o711)
     yield directory
+    wait_for_hosts(directory)
     shutil.rmtree(directory)
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 
-from tests.lsp.editor import Editor, Message, base64_of, editor, host_of
+from tests.lsp.editor import Editor, Message, base64_of, editor, host_of, wait_for_hosts
 from tests.lsp.raw_client import resident_kib
 from tests.lsp.stand_in import AGENT, CHUNK, flood
 
@@ -33,6 +33,7 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="bbox-"))
     directory.chmod(0o711)
     yield directory
+    wait_for_hosts(directory)
     shutil.rmtree(directory)
 
 
@@ -57,6 +58,7 @@ class Panel:
         self.shown += len(content)
 
 
+@pytest.mark.e2e  # it measures: nothing else runs beside it
 @pytest.mark.timeout(300)
 def test_a_flood_costs_no_memory_and_holds_nobody_up(home: Path) -> None:
     workspace = home / "workspace"

@@ -64,6 +64,12 @@ async def test_a_method_is_answered_as_the_table_says(
         assert read == method.result.model_validate(method.answered)
 
 
+async def test_an_agent_says_where_it_is_defined(client: LanguageClient) -> None:
+    agents = (await ask(client, "bbox/agents/list", {}))["agents"]
+    found = {agent["name"]: agent["source"] for agent in agents}
+    assert found == {"codex": "built-in", "own": "config"}
+
+
 async def test_a_failure_carries_cause_and_remediation(client: LanguageClient) -> None:
     with pytest.raises(JsonRpcException) as raised:
         await ask(client, "bbox/flush/undo", {"session": SESSION})

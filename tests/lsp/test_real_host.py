@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bbox_server.wire.method import METHODS
-from tests.lsp.editor import Editor, base64_of, editor, host_of
+from tests.lsp.editor import Editor, base64_of, editor, host_of, wait_for_hosts
 from tests.lsp.stand_in import AGENT
 
 BEFORE = "".join(f"line {number}\n" for number in range(1, 31))
@@ -32,6 +32,7 @@ def home() -> Iterator[Path]:
     directory = Path(tempfile.mkdtemp(prefix="bbox-"))
     directory.chmod(0o711)
     yield directory
+    wait_for_hosts(directory)
     shutil.rmtree(directory)
 
 
@@ -196,6 +197,9 @@ def test_what_was_accepted_or_edited_is_written_and_taken_back(
     assert {item["result"] for item in done["results"]} == {"applied"}
     assert (workspace / "a.txt").read_text() == BEFORE.replace("line 2\n", "first change\n")
     assert (workspace / "b.txt").read_text() == "d\n"
+    # The agent has committed nothing: there is nothing to move a branch to.
+    forwarded = server.request("bbox/flush/forward", session=session, flush=done["flush"])
+    assert forwarded == {"session": session, "refs": []}
     undone = server.request("bbox/flush/undo", session=session)
     assert undone["kind"] == "undo"
     assert (workspace / "a.txt").read_text() == BEFORE

@@ -2,7 +2,9 @@
 """Commits that are made in the guest reach refs of the user's repository, and nothing else does."""
 
 import json
+import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -132,3 +134,60 @@ def test_a_worktree_with_a_submodule_commits_in_both(
     assert git(project, "log", "-1", "--format=%s", f"{ref}/side") == "Move the library"
     assert git(tree / "lib", "log", "-1", "--format=%s", f"{ref}/main") == "In the library"
     assert git(project, "log", "-1", "--format=%s", "side") == "With lib"
+
+
+CREDENTIALS: Final = r"""
+env; cat ~/.gitconfig ~/.ssh/known_hosts
+ssh-add -l
+ssh-add -D
+git ls-remote hub
+"""
+
+
+@pytest.fixture
+def agent(sandbox_dir: Path) -> Iterator[str]:
+    """The user's SSH agent, with one key."""
+    key, socket = sandbox_dir / "id", str(sandbox_dir / "agent.sock")
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "ada@home", "-f", str(key)]
+    subprocess.run(make, check=True)
+    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # it listens
+    try:
+        environ = {"SSH_AUTH_SOCK": socket, "PATH": os.environ["PATH"]}
+        subprocess.run(["ssh-add", "-q", str(key)], check=True, env=environ)
+        yield socket
+    finally:
+        process.terminate()
+        process.wait()
+        process.stdout.close()
+
+
+def test_credentials_are_used_in_the_guest_and_stay_on_the_host(
+    sandbox_dir: Path, project: Path, agent: str
+) -> None:
+    host_key = (sandbox_dir / "id.pub").read_text()
+    (sandbox_dir / ".ssh").mkdir()
+    (sandbox_dir / ".ssh/known_hosts").write_text(f"forge.example.invalid {host_key}")
+    token = "ghp_the-host-alone-has-this"  # noqa: S105 - none
+    environ = {"HOME": str(sandbox_dir), "SSH_AUTH_SOCK": agent, "GITHUB_TOKEN": token}
+    bbox = make_bbox(sandbox_dir, environ)
+    git(project, "remote", "add", "origin", "git@forge.example.invalid:ada/tally.git")
+    git(project, "remote", "add", "hub", "https://github.com/ada/tally.git")
+    options = ("--git-token", "--git-ssh-agent", "--env-forward", "GITHUB_*")
+    ran = bbox.run(*RUN, *options, "--", "sh", "-c", CREDENTIALS, cwd=project)
+    assert "with your GitHub token, which stays on this host" in ran.error
+    assert "log in to forge.example.invalid with your SSH agent" in ran.error
+    assert {"BBOX_GIT_TOKEN_AVAILABLE=1", "BBOX_SSH_AGENT_AVAILABLE=1"} <= set(ran.out.split())
+    assert "forge.example.invalid ssh-ed25519" in ran.out
+    assert "256 SHA256:" in ran.out  # the agent's key, by its print
+    assert "ada@home" not in ran.out
+    assert token not in ran.out + ran.error
+    listed = subprocess.run(
+        ["ssh-add", "-l"], env={**bbox.env}, check=True, capture_output=True, text=True
+    )
+    assert "ada@home" in listed.stdout  # nothing was removed
+    events = [json.loads(line) for line in bbox.run("logs", "--json", cwd=project).out.splitlines()]
+    uses = {event["provider"] for event in events if event["kind"] == "credential.used"}
+    assert uses == {"github:ada/tally"}
+    assert token not in json.dumps(events)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The agents of a config: the built-in ones as the user wants them, and the user's own."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from typing_extensions import override
@@ -66,7 +67,10 @@ def configured_agents(
         if name in built_in:
             agents[AgentName(name)] = overridden(built_in[AgentName(name)], section)
             continue
-        found = tuple(custom_faults(name, (user or config).agent(name)))
+        found = (
+            *_mistyped(name, section, built_in),
+            *custom_faults(name, (user or config).agent(name)),
+        )
         if found:
             faults[name] = found
         else:
@@ -77,6 +81,15 @@ def configured_agents(
         if agent is not None:
             agents[agent.name] = _with_own_keys(agent, section)
     return ConfiguredAgents(agents=agents, custom=frozenset(custom), faults=faults)
+
+
+def _mistyped(
+    name: str, section: AgentSection, built_in: Mapping[AgentName, Agent]
+) -> Iterator[Fault]:
+    """An entry without an image was perhaps meant for a built-in agent."""
+    near = difflib.get_close_matches(name.lower(), built_in, n=1)
+    if near and not section.image:
+        yield Fault(path=(), text=f"there is no such agent; did you mean {near[0]}?")
 
 
 def _with_own_keys(agent: Agent, section: AgentSection) -> Agent:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents that a user defines in the config (compat CFG-50 to CFG-56)."""
 
+import posixpath
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
@@ -66,15 +67,15 @@ def custom_agent(name: str, section: AgentSection, defaults: DefaultsSection) ->
         ),
         env_required=section.env_required or (),
         settings=tuple(map(_entry, section.settings or ())),
-        credential_paths=tuple(map(PurePosixPath, section.credentials.persist or ())),
+        credential_paths=tuple(map(_cleaned, section.credentials.persist or ())),
         egress_hosts=section.egress_hosts or {},
     )
 
 
 def _entry(section: SettingsEntrySection) -> SettingsEntry:
     return SettingsEntry(
-        host_path=PurePosixPath(section.host_path),
-        guest_path=PurePosixPath(section.guest_path),
+        host_path=_cleaned(section.host_path),
+        guest_path=_cleaned(section.guest_path),
         kind=section.kind,
         category=section.category,
         format=section.format,
@@ -89,10 +90,15 @@ def path_fault(text: str) -> str | None:
         return "empty path"
     if text.startswith("/"):
         return "absolute path; write it relative to the home"
-    path = PurePosixPath(text)
+    path = _cleaned(text)
     if ".." in path.parts:
         return "the path escapes the home"
     return None if path.parts else "the path resolves to the home directory"
+
+
+def _cleaned(text: str) -> PurePosixPath:
+    """Without `.` and `..`, by the words alone: nothing is looked up."""
+    return PurePosixPath(posixpath.normpath(text))
 
 
 def _name_faults(name: str) -> Iterator[Fault]:

@@ -20,7 +20,6 @@ BUILT_IN_LOGIN: Final = "no effect on a built-in agent, which has its own list"
 WITHOUT_EFFECT: Final[dict[tuple[str, ...], str]] = {
     ("image", "pull"): NOT_YET,
     ("mcp",): NOT_YET,
-    ("git", "forward_ssh_agent"): NOT_YET,
     ("runtime",): NO_DOWNLOAD,
     ("agents", "*", "mcp"): NOT_YET,
 }

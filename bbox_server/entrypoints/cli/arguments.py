@@ -154,6 +154,9 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="acknowledge direct mode for this directory"
     )
+    parser.add_argument(
+        "--no-firmware-download", action="store_true", help="no effect: nothing is downloaded"
+    )
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(
@@ -174,6 +177,11 @@ def _add_policy_options(parser: Parser) -> None:
         action=argparse.BooleanOptionalAction,
         help="let the agent use your GitHub token for this workspace's remotes; "
         "the token stays on this host",
+    )
+    parser.add_argument(
+        "--git-ssh-agent",
+        action=argparse.BooleanOptionalAction,
+        help="let the agent log in with your SSH agent to the hosts of this workspace's remotes",
     )
     parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
@@ -292,6 +300,9 @@ def _add_why_command(parser: Parser) -> None:
     parser.add_argument("--workspace", metavar="DIR", help="the directory (default: this one)")
     parser.add_argument(
         "--exclude", metavar="PATTERN", action="append", default=[], help="as with `bbox run`"
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="your config file, instead of the usual one"
     )
 
 

@@ -4,7 +4,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from bbox_server.domain.commit import AgentBranch, AgentCommit, RefUpdate
+from bbox_server.domain.commit import AgentBranch, AgentCommit, RefUpdate, pending
 from bbox_server.domain.escape import escape_text
 from bbox_server.entrypoints.cli.changes_view import shown_path
 from bbox_server.entrypoints.cli.style import Style
@@ -35,7 +35,10 @@ def branch_lines(branches: Iterable[AgentBranch], style: Style) -> list[str]:
 
 def fetch_lines(branches: Iterable[AgentBranch]) -> list[str]:
     """What a flush will do for each branch."""
-    return [f"  fetch {_count(branch)} of {_where(branch)} to {branch.ref}" for branch in branches]
+    return [
+        f"  fetch {_counted(branch.commit_count)} of {_where(branch)} to {branch.ref}"
+        for branch in branches
+    ]
 
 
 def ref_lines(updates: Iterable[RefUpdate], style: Style) -> list[str]:
@@ -64,8 +67,14 @@ def _where(branch: AgentBranch) -> str:
     return f"{name} of {shown_path(branch.repository)}" if branch.repository.parts else name
 
 
-def _count(branch: AgentBranch) -> str:
-    return "1 commit" if branch.commit_count == 1 else f"{branch.commit_count} commits"
+def commits_waiting(branches: Iterable[AgentBranch]) -> str:
+    """The end of a sentence about what waits; empty where no commit does."""
+    count = sum(branch.commit_count for branch in pending(branches))
+    return f", and {_counted(count)}" if count else ""
+
+
+def _counted(commits: int) -> str:
+    return "1 commit" if commits == 1 else f"{commits} commits"
 
 
 def _commit_line(commit: AgentCommit, style: Style) -> str:

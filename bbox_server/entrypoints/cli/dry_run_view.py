@@ -47,6 +47,8 @@ def _snapshot(snapshot: SnapshotPlanMessage | None) -> Iterator[str]:
     yield _row("hidden", f"{snapshot.excluded} by excludes, {snapshot.secret} by security rules")
     for skipped in snapshot.skipped:
         yield _row("", f"not in the snapshot: {skipped}")
+    for warning in snapshot.warnings:
+        yield _row("", warning)
 
 
 def _files(plan: RunPlanMessage) -> Iterator[str]:
@@ -60,7 +62,7 @@ def _files(plan: RunPlanMessage) -> Iterator[str]:
 
 def _origin(file: FilePlanMessage) -> str:
     if file.source is None:
-        return "  (bbox's own)"
+        return "  (saved login)" if file.is_login else "  (bbox's own)"
     said = [str(file.category or "settings")]
     if file.source != file.path:
         said.append(f"from {file.source}")

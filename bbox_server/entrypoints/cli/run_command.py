@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from bbox_server.domain.bytesize import parse_mib
+from bbox_server.domain.commit import pending
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
@@ -22,6 +23,7 @@ from bbox_server.domain.terminal import UserTerminal
 from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
 from bbox_server.entrypoints.cli.auth_command import check_login_options
+from bbox_server.entrypoints.cli.commit_view import commits_waiting
 from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
@@ -173,6 +175,7 @@ async def _outcome(ended: SessionMessage, review: RemoteReview) -> OutcomeMessag
         exit=ended.exit or ExitMessage(),
         changes=len(items.flushable),
         withheld=len(items.withheld),
+        commits=sum(branch.commit_count for branch in pending(items.branches)),
     )
 
 
@@ -211,6 +214,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             allow_hosts=allow_hosts,
             config_file=config_file(values, services),
             git_token=values.git_token,
+            git_ssh_agent=values.git_ssh_agent,
             save_login=values.save_login,
             seed_login=values.seed_login,
             log_in=values.log_in,
@@ -285,7 +289,8 @@ async def _end(
     if choice == "review" and console.interactive:
         return await review_interactively(review, services.desk, console)
     console.note(
-        f"{len(listed.flushable)} changes wait for review ({len(listed.withheld)} withheld). "
+        f"{len(listed.flushable)} changes wait for review ({len(listed.withheld)} withheld)"
+        f"{commits_waiting(listed.branches)}. "
         f"Go on with: bbox review {ended.id}"
     )
     return 0

@@ -41,6 +41,8 @@ async def trust(values: Namespace, services: Services, console: Console) -> int:
             remediation="`bbox trust --yes` allows what is listed above.",
         )
     decision = TrustDecision.TRUSTED if values.yes else _asked(console)
+    if decision is None:
+        return 1
     configs.trust.decide(workspace, resolved.digest, decision)
     console.say(f"The file is {decision}, until it changes.")
     return 0
@@ -59,7 +61,9 @@ def ask_once(values: Namespace, services: Services, console: Console) -> None:
     if resolved.digest is None or not resolved.widening or resolved.decision is not None:
         return
     _show(resolved, console)
-    configs.trust.decide(workspace, resolved.digest, _asked(console))
+    decision = _asked(console)
+    if decision is not None:
+        configs.trust.decide(workspace, resolved.digest, decision)
 
 
 def _show(resolved: ResolvedConfig, console: Console) -> None:
@@ -68,6 +72,9 @@ def _show(resolved: ResolvedConfig, console: Console) -> None:
         console.say(f"  - {escape_text(str(finding))}")
 
 
-def _asked(console: Console) -> TrustDecision:
-    answer = (console.ask(QUESTION) or "").lower()
-    return TrustDecision.TRUSTED if answer in {"y", "yes"} else TrustDecision.REFUSED
+def _asked(console: Console) -> TrustDecision | None:
+    """What the user says; the end of the input says nothing, and is asked again next time."""
+    answer = console.ask(QUESTION)
+    if answer is None:
+        return None
+    return TrustDecision.TRUSTED if answer.lower() in {"y", "yes"} else TrustDecision.REFUSED

@@ -6,11 +6,13 @@ from argparse import Namespace
 from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.application.explain_path import ExcludeOptions
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_line
 from bbox_server.domain.excludes import Hidden, HideTier
 from bbox_server.domain.explanation import Explanation
 from bbox_server.domain.workspace import HostPath, WorkspacePath
+from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.cli.words import split_words
@@ -27,14 +29,16 @@ REMEDIES: Final = {
 
 async def why(values: Namespace, services: Services, console: Console) -> int:
     """Explain each path; 0 whatever hides it."""
-    workspace = _workspace(values.workspace, services.directory)
+    workspace = workspace_of(values.workspace, services)
     explain = services.explain()
-    extra = split_words(values.exclude)
+    asked = ExcludeOptions(
+        patterns=split_words(values.exclude), config_file=config_file(values, services)
+    )
     explanations = [
         await explain(
             workspace,
             _inside(workspace, services.directory, path),
-            extra,
+            asked,
             as_directory=path.endswith("/"),
         )
         for path in values.paths
@@ -73,16 +77,12 @@ def named(rule: Hidden) -> str:
     return f"{rule.source}{line}: {rule.pattern}"
 
 
-def _workspace(given: str | None, directory: HostPath) -> HostPath:
-    return HostPath(os.path.realpath(os.path.join(directory, given or ".")))  # noqa: PTH118 (bytes that are no UTF-8 stay)
-
-
 def _inside(workspace: HostPath, directory: HostPath, given: str) -> WorkspacePath:
     """A path relative to the workspace. Raises: path.outside.
 
     A link in the workspace is itself, not what it points to.
     """
-    absolute = os.path.join(directory, given.rstrip("/") or "/")  # noqa: PTH118 (see above)
+    absolute = os.path.join(directory, given.rstrip("/") or "/")  # noqa: PTH118 (bytes that are no UTF-8 stay)
     parent, name = os.path.split(absolute)
     is_name = name not in {"", os.curdir, os.pardir}
     real = os.path.realpath(parent if is_name else absolute)

@@ -11,7 +11,7 @@ from bbox_server.wire.frame import JsonObject
 from bbox_server.wire.lifecycle import SessionsListParams
 from bbox_server.wire.params import read_params
 from bbox_server.wire.review_request import SessionParams
-from bbox_server.wire.run import AgentsMessage, agent_message
+from bbox_server.wire.run import AgentsMessage, AgentSource, agent_message
 from bbox_server.wire.session import SessionsMessage, doctor_message, session_message
 from bbox_server.wire.workspace_uri import workspace_path
 
@@ -47,10 +47,16 @@ class Handlers:
     async def _agents(self) -> AgentsMessage:
         stored = await self._services.images().list()
         present = {reference for image in stored for reference in image.references}
+        agents = self._services.agents()
+        sources = dict.fromkeys(agents.custom, AgentSource.CONFIG)
         return AgentsMessage(
             agents=tuple(
-                agent_message(agent, has_image=agent.image in present)
-                for agent in self._services.agents().list()
+                agent_message(
+                    agent,
+                    has_image=agent.image in present,
+                    source=sources.get(agent.name, AgentSource.BUILT_IN),
+                )
+                for agent in agents.list()
             )
         )
 

@@ -63,7 +63,7 @@ def code_actions(
 
 def hunk_range(hunk: HunkMessage) -> types.Range:
     """The lines that go away; where none do, the place where lines come in."""
-    line = hunk.old_start - 1 if hunk.old_lines else hunk.old_start
+    line = max(0, hunk.old_start - 1) if hunk.old_lines else hunk.old_start
     first: int | None = None
     last = line
     for text in hunk.diff.split("\n")[:-1]:

@@ -33,6 +33,7 @@ HOST_METHODS: Final = (
     "bbox/flush/plan",
     "bbox/flush/apply",
     "bbox/flush/undo",
+    "bbox/flush/forward",
 )
 RUN: Final = "bbox/run"
 LARGE_ANSWERS: Final = frozenset(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bbox_server.application.diagnose import Diagnose
-from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.config.agents import ConfiguredAgents
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.session import SessionStore
@@ -18,6 +18,6 @@ class LspServices:
     version: str
     gateway: Callable[[], SessionGateway]
     sessions: Callable[[], SessionStore]
-    agents: Callable[[], AgentRegistry]
+    agents: Callable[[], ConfiguredAgents]
     images: Callable[[], ImageStore]
     diagnose: Callable[[], Diagnose]

@@ -9,8 +9,11 @@ from typing import Final
 from bbox_server.wire.frame import FrameError, read_body
 
 READ_LIMIT_BYTES: Final = 1 << 16
-WRITE_LIMIT_BYTES: Final = 1 << 20
-"""When so much waits for the client, nothing more is read from it."""
+WRITE_LIMIT_BYTES: Final = 1 << 17
+"""When so much waits for the client, nothing more is read from it, and terminals wait.
+
+An answer has no more than that before it.
+"""
 
 
 class StreamsWriter:

@@ -41,7 +41,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
         config_file=None if options.config_file is None else HostPath(options.config_file),
-        git=GitAccess(token=options.git_token),
+        git=GitAccess(token=options.git_token, ssh_agent=options.git_ssh_agent),
         trace=options.trace or environ.get("BBOX_TRACE") == "1",
         mode=options.workspace_mode,
         acknowledged=options.acknowledge_direct,

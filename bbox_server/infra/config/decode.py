@@ -39,6 +39,7 @@ MESSAGES: Final = {
 }
 # What an unreadable value of a workspace stands for: the strict end (P-26; compat CFG-24).
 STRICT_END: Final[dict[KeyPath, str]] = {("workspace", "mode"): "snapshot"}
+FAULTS_SHOWN: Final = 100
 ONE_DOCUMENT: Final = "only the first document of the file is read"
 
 
@@ -92,8 +93,10 @@ class _Decoding:
                 details = error.errors(include_url=False)
             else:
                 return self._translated(model, tree)
-            for detail in details:
+            for detail in details[:FAULTS_SHOWN]:
                 self._report(tree, detail)
+            if len(details) > FAULTS_SHOWN:
+                self._find((), f"{len(details) - FAULTS_SHOWN} more faults", None)
             if not isinstance(tree.value, dict):
                 return Config()
             for path in sorted({_to_leave_out(detail) for detail in details}, key=_last_first):

@@ -18,8 +18,8 @@ from bbox_server.domain.config.problem import KeyPath, Position
 DEPTH_LIMIT: Final = 32
 """The deepest key of a config is at 9; `merge` of an injected file may go on from there."""
 
-NODE_LIMIT: Final = 50_000
-"""What aliases may blow a document up to."""
+NODE_LIMIT: Final = 20_000
+"""Values in a document, and what its aliases may blow it up to: half a second's work."""
 
 _MERGE: Final = "<<"
 _TEXT_TAG: Final = "tag:yaml.org,2002:str"
@@ -126,6 +126,7 @@ class _Reading:
         self._stack: list[_Open] = []
         self._anchors: dict[str, Node] = {}
         self._root: Node | None = None
+        self._count = 0
 
     def read(self, text: str) -> tuple[Node | None, bool]:
         documents = 0
@@ -170,6 +171,9 @@ class _Reading:
         return node
 
     def _put(self, node: Node, anchor: str | None) -> None:
+        self._count += 1
+        if self._count > NODE_LIMIT:
+            raise TreeError(f"it has more than {NODE_LIMIT} keys and values", node.position)
         if anchor is not None:
             self._anchors[anchor] = node
         if not self._stack:

@@ -6,7 +6,7 @@ import io
 import os
 import shlex
 import tarfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import PurePosixPath
 from typing import Final
@@ -16,8 +16,10 @@ from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell
 from bbox_server.infra.process.printable import printable
+from bbox_server.infra.ssh.agent_filter import AgentFilter
 from bbox_server.infra.ssh.guest_process import SshProcess, connection_errors
 
 # Of asyncssh's stream too: so much of what nobody reads yet is kept for each command.
@@ -73,6 +75,34 @@ class SshShell(GuestShell):
                 cause=f"{path} could not be written: {printable(said.strip() or b'no reason')}.",
                 remediation="See whether the image lets the user write there.",
             )
+
+    @override
+    @asynccontextmanager
+    async def lend_agent(
+        self, path: str, lent: LentAgent, report: Callable[[AgentUse], None]
+    ) -> AsyncIterator[None]:
+        agent = AgentFilter(lent, report)
+
+        async def handle(
+            reader: asyncssh.SSHReader[bytes], writer: asyncssh.SSHWriter[bytes]
+        ) -> None:
+            try:
+                await agent.serve(reader, writer)
+            finally:
+                writer.close()
+
+        try:
+            listener = await self._connection.start_unix_server(lambda: handle, path, encoding=None)
+        except asyncssh.ChannelListenError as error:
+            raise BboxError(
+                ErrorCode.GUEST_COMMAND_FAILED,
+                cause=f"{path} could not be made: {printable(str(error))}.",
+                remediation="Leave --git-ssh-agent out.",
+            ) from error
+        try:
+            yield
+        finally:
+            listener.close()
 
     @override
     async def write_files(self, files: Sequence[GuestFile], home: str) -> None:

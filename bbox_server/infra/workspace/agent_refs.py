@@ -204,7 +204,7 @@ def _branches(
     sides: _Sides, side: Side, repository: GivenRepository, names: set[str]
 ) -> dict[str, CommitId]:
     """Branches by name; a file of its own goes before a line of packed-refs."""
-    found = _packed(sides.text(side, repository.inner / _PACKED, _PACKED_BYTES))
+    found = packed_branches(sides.text(side, repository.inner / _PACKED, _PACKED_BYTES))
     for name in names:
         text = sides.text(side, repository.inner / _HEADS / name).strip()
         if is_commit_id(text):
@@ -212,7 +212,8 @@ def _branches(
     return found
 
 
-def _packed(text: str) -> dict[str, CommitId]:
+def packed_branches(text: str) -> dict[str, CommitId]:
+    """The branches of a packed-refs file, by names that nobody has checked yet."""
     found: dict[str, CommitId] = {}
     for line in text.split("\n"):
         tip, _, ref = line.partition(" ")

@@ -227,8 +227,8 @@ class Taking:
             skipped=(
                 *sorted(walked.skipped),
                 *(f"{path}: {reason}" for path, reason in sorted(walked.tree.absent.items())),
-                *self._warnings,
             ),
+            warnings=tuple(self._warnings),
         )
 
 

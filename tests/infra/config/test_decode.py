@@ -224,6 +224,16 @@ def test_aliases_can_not_make_a_file_explode() -> None:
     assert "aliases make it too large" in faults("\n".join(lines))[0]
 
 
+def test_so_many_faults_are_named_and_the_rest_is_counted() -> None:
+    found = faults("".join(f"k{number}: 1\n" for number in range(5000)))
+    assert len(found) == 101
+    assert "4900 more faults" in found[0]
+
+
+def test_a_file_of_many_values_is_not_read_to_its_end() -> None:
+    assert "more than 20000 keys and values" in faults("- a\n" * 200_000)[0]
+
+
 def test_every_value_knows_where_it_stands() -> None:
     found = decode_config(WHOLE.encode(), layer=Layer.GLOBAL, file="f")
     assert found.positions["agents", "acme", "image"] == Position(line=29, column=5)

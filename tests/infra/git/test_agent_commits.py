@@ -419,3 +419,21 @@ async def test_many_commits_are_counted_and_the_newest_shown(
     branch = await only_branch(ground)
     assert branch.commit_count == 4
     assert [commit.subject for commit in branch.commits] == ["Commit 3", "Commit 2"]
+
+
+async def test_the_repository_stays_its_owners(sandbox_dir: Path) -> None:
+    ground = AgentGround(sandbox_dir)
+    ground.repository()
+    ground.write("a")
+    ground.commit()
+    await ground.start()
+    tip = _edit_and_commit(ground, "agent\n")
+    ground.publish()
+    # Root's bbox works for whoever owns the workspace; anybody else's for themselves.
+    owner = 1000 if os.geteuid() == 0 else os.geteuid()
+    for path in (ground.workspace, *ground.workspace.rglob("*")):
+        os.chown(path, owner, -1)
+    commits = ground.commits()
+    (update,) = await commits.take(await commits.branches(), FLUSH)
+    assert (update.failure, update.after) == ("", tip)
+    assert {path.stat().st_uid for path in ground.workspace.rglob("*")} == {owner}

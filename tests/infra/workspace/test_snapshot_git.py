@@ -244,7 +244,7 @@ async def test_a_damaged_index_is_said_and_stops_nothing(ground: Ground) -> None
     ground.write(".git/index", b"DIRC nonsense")
     snapshot = await ground.take()
     assert "vendor/a" not in names(snapshot)
-    assert any("git can't read the index" in line for line in snapshot.report.skipped)
+    assert any("git can't read the index" in line for line in snapshot.report.warnings)
 
 
 async def test_a_git_file_that_names_nothing_is_an_ordinary_file(ground: Ground) -> None:
@@ -258,5 +258,5 @@ async def test_a_git_file_that_names_nothing_is_an_ordinary_file(ground: Ground)
 async def test_borrowed_objects_are_named(ground: Ground) -> None:
     ground.repository()
     ground.write(".git/objects/info/alternates", "/elsewhere/objects\n")
-    (warning,) = (await ground.take()).report.skipped
+    (warning,) = (await ground.take()).report.warnings
     assert warning.startswith(".git: borrows objects")

@@ -54,7 +54,7 @@ def main(ground: Ground) -> Path:
 
 async def test_git_works_in_a_linked_worktree(ground: Ground, main: Path) -> None:
     snapshot = await ground.take()
-    assert snapshot.report.skipped == ()
+    assert snapshot.report.warnings == ()
     assert names(snapshot) == {".git", "vendor", "vendor/a"}
     assert git(snapshot.root, "status", "--porcelain", "--branch") == "## side\n"
     assert git(snapshot.root, "rev-parse", "--absolute-git-dir").strip() == f"{snapshot.root}/.git"
@@ -116,7 +116,7 @@ async def test_a_file_that_names_somebody_elses_repository_gives_nothing(ground:
         ground.write(f"{name}/.git", f"gitdir: {target}\n")
     snapshot = await ground.take()
     assert all(at(snapshot, name, ".git").is_file() for name in ("a", "b", "c"))
-    warned = [line.partition(":")[0] for line in snapshot.report.skipped]
+    warned = [line.partition(":")[0] for line in snapshot.report.warnings]
     assert warned == ["a/.git", "b/.git", "c/.git"]
 
 
@@ -131,7 +131,7 @@ async def test_a_forged_worktree_cant_bring_another_repository(ground: Ground) -
     (forged / "commondir").write_text(f"{main}/.git\n")
     snapshot = await ground.take()
     assert at(snapshot, ".git").is_file()
-    assert "names another work tree" in snapshot.report.skipped[0]
+    assert "names another work tree" in snapshot.report.warnings[0]
 
 
 async def test_a_link_in_a_repository_elsewhere_is_not_followed(ground: Ground, main: Path) -> None:
@@ -188,6 +188,6 @@ async def test_a_submodule_of_a_linked_worktree_works(ground: Ground, main: Path
     git(ground.workspace, "commit", "-q", "-m", "with lib")
     assert (main / ".git/worktrees/project/modules/lib").is_dir()
     snapshot = await ground.take()
-    assert snapshot.report.skipped == ()
+    assert snapshot.report.warnings == ()
     assert commit_in(snapshot, "lib") == "agent\nlibrary\n"
     assert git(snapshot.root, "status", "--porcelain") == " M lib\n"

@@ -62,6 +62,16 @@ def test_a_mistyped_agent_of_the_users_own_is_suggested() -> None:
     assert "Did you mean acme?" in raised.value.remediation
 
 
+def test_an_entry_for_a_mistyped_agent_says_what_was_meant() -> None:
+    (first, *_) = agents("agents: {codx: {cpus: 1}}").faults["codx"]
+    assert first.text == "there is no such agent; did you mean codex?"
+
+
+def test_paths_are_cleaned() -> None:
+    found = agents(f"agents: {{acme: {{{ACME}, credentials: {{persist: [./a/../b]}}}}}}")
+    assert list(map(str, found.get("acme").credential_paths)) == ["b"]
+
+
 def test_what_a_workspace_tightens_leaves_the_agent_where_it_is() -> None:
     mine = f"agents: {{acme: {{{ACME}}}}}"
     config = merged(mine, "agents: {acme: {egress_profile: locked}}").config
@@ -126,6 +136,8 @@ def test_every_command_is_reserved() -> None:
         ("/etc/passwd", "absolute"),
         ("..", "escapes"),
         ("a/../../b", "escapes"),
+        ("a/../b", None),
+        ("a/..", "the home directory"),
         (".", "the home directory"),
         ("./", "the home directory"),
     ],

@@ -383,6 +383,7 @@ export interface RunOptions {
   readonly program?: string;
   readonly configFile?: string;
   readonly gitToken?: boolean;
+  readonly gitSshAgent?: boolean;
   readonly saveLogin?: boolean;
   readonly seedLogin?: boolean;
   readonly logIn?: boolean;
