@@ -7,7 +7,7 @@ import { given, play, step } from "./scenario.ts";
 import { until } from "./until.ts";
 
 const BOOT_MS = 240_000;
-const WORK_MS = 120_000;
+const WORK_MS = 240_000;
 const PROMPT = given("PROMPT");
 
 async function scenario(editor: Editor): Promise<void> {
@@ -40,7 +40,7 @@ async function start(editor: Editor): Promise<void> {
     await editor.terminalShows("I'll look at the project first", 5_000);
     return true;
   };
-  await until("the agent's answer", ask, WORK_MS);
+  await until("the agent's answer", ask, BOOT_MS);
 }
 
 async function decide(editor: Editor): Promise<void> {
