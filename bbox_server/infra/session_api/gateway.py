@@ -7,7 +7,7 @@ import re
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,6 +72,18 @@ class SocketGateway(SessionGateway):
 
     @asynccontextmanager
     async def _connected(self, session: SessionId) -> AsyncIterator[SessionConnection]:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(self._greeted(session))
+            except BboxError as error:
+                if error.code is not ErrorCode.SESSION_HOST_FAILED:
+                    raise
+                # A host that was killed may still listen while the kernel takes it apart.
+                connection = await stack.enter_async_context(self._greeted(session))
+            yield connection
+
+    @asynccontextmanager
+    async def _greeted(self, session: SessionId) -> AsyncIterator[SessionConnection]:
         place = HostPlace(runtime=self.runtime, session=session)
         async with place.locked():
             client = place.connect() or self._launch(place)

@@ -97,6 +97,22 @@ async def test_a_socket_that_a_killed_host_left_is_replaced(gateway: SocketGatew
     await until_gone(gateway)
 
 
+async def test_a_host_that_ends_at_the_first_word_is_replaced(gateway: SocketGateway) -> None:
+    make_session(gateway)
+    place = HostPlace(runtime=gateway.runtime, session=SESSION)
+
+    def end(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        dying.close()
+        writer.close()
+
+    async with place.locked():
+        listener = place.listen()
+    dying = await asyncio.start_unix_server(end, sock=listener)
+    async with gateway.connect(SESSION) as connection:
+        assert await connection.request("bbox/sessions/get", {"session": SESSION})
+    await until_gone(gateway)
+
+
 @pytest.mark.parametrize("name", [SESSION, "", "../../elsewhere", "x" * 5000, "\0"], ids=repr)
 async def test_a_session_that_nobody_knows_gets_no_host(gateway: SocketGateway, name: str) -> None:
     with pytest.raises(BboxError) as raised:
