@@ -72,9 +72,9 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
         play("review", places, timeout_s=800, on_step={"the agent may go on": model.release})
 
     money = (project / "src/tally/money.py").read_text()
-    assert "from decimal import" in money  # the hunk that was accepted
-    assert "amount: float" in money  # the hunk that was rejected
-    assert 'f"{money.amount:.2f}"' in money  # a hunk that was left open
+    assert "amount: Decimal" in money  # the hunk that was accepted
+    assert "Money(float(plain))" in money  # the hunk that was rejected
+    assert 'f"{money.amount:.2f}"' in money  # the hunk that was left open
     assert "test_no_cent_is_lost" in (project / "tests/test_money.py").read_text()
     changed = subprocess.run(
         ["git", "status", "--short"], cwd=project, capture_output=True, text=True, check=True

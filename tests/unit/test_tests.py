@@ -5,17 +5,19 @@ from typing import Final
 
 from tests.unit.tracked_files import python_trees
 
-ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns", "wait_for")
+# `play` runs a scenario in an editor and fails with it.
+ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns", "wait_for", "play")
 SLOW: Final = {"vm", "e2e"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def test_every_test_asserts_something() -> None:
     empty = [
-        f"{name}:{function.lineno}"
+        f"{name}:{test.lineno}"
         for name, tree in python_trees("tests")
-        for function in functions_of(tree)
-        if function.name.startswith("test_") and not asserts(function, helpers_of(tree))
+        for helpers in [helpers_of(tree)]
+        for test in cases_of(tree)
+        if not asserts(test, helpers)
     ]
     assert empty == []
 
@@ -42,9 +44,12 @@ def every_test() -> Iterator[tuple[str, Function, set[str]]]:
     """File, function and the names of its marks: its own and its module's."""
     for name, tree in python_trees("tests"):
         shared = marks_in([node for node in tree.body if is_pytestmark(node)])
-        for test in functions_of(tree):
-            if test.name.startswith("test_"):
-                yield name, test, shared | marks_in(test.decorator_list)
+        for test in cases_of(tree):
+            yield name, test, shared | marks_in(test.decorator_list)
+
+
+def cases_of(tree: ast.Module) -> Iterator[Function]:
+    return (function for function in functions_of(tree) if function.name.startswith("test_"))
 
 
 def functions_of(tree: ast.Module) -> Iterator[Function]:

@@ -36,7 +36,7 @@ def vector_files(paths: Iterable[Path]) -> Iterator[Path]:
 
 
 def read_cases(path: Path) -> list[Case]:
-    document = yaml.safe_load(path.read_text())
+    document = yaml.load(path.read_text(), Loader=yaml.CSafeLoader)
     return [
         Case(
             area=path.stem,

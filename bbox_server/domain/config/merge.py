@@ -155,6 +155,7 @@ def _review(merge: Narrowing) -> ReviewSection:
             (mine.exclude_patterns, theirs.exclude_patterns),
             widens=lambda pattern: pattern.startswith("!"),
             adds="excludes",
+            tightens=True,
         ),
     )
 

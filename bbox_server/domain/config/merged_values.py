@@ -78,7 +78,8 @@ def merged_hosts(
         pair: The user's and the workspace's.
         also: Hosts that the user allows elsewhere.
     """
-    return merge.appended(path, pair, widens=_beyond((*(pair[0] or ()), *also)), adds="allows")
+    widens = _beyond((*(pair[0] or ()), *also))
+    return merge.appended(path, pair, widens=widens, adds="allows", tightens=False)
 
 
 def _beyond(allowed: Hosts) -> Callable[[HostRule], bool]:

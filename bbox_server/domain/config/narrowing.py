@@ -76,8 +76,17 @@ class Narrowing:
         *,
         widens: Callable[[_T], bool],
         adds: str,
+        tightens: bool,
     ) -> tuple[_T, ...] | None:
-        """The user's list, and of the workspace's what does not widen (or is trusted)."""
+        """The user's list, and of the workspace's what does not widen (or is trusted).
+
+        Args:
+            path: The list's.
+            pair: The user's and the workspace's.
+            widens: Whether an item has to be asked for.
+            adds: What an item does, for messages.
+            tightens: Whether one that need not be asked for makes a difference.
+        """
         mine, theirs = pair
         if theirs is None:
             return self._listed(path, mine)
@@ -85,11 +94,15 @@ class Narrowing:
         self._listed(path, mine)
         for number, item in enumerate(theirs):
             place = (*path, number)
-            if widens(item) and not self.trusted:
-                self.find(FindingKind.WIDENS, place, f"{adds} {item}")
+            if item in merged:
                 continue
-            kind = FindingKind.WIDENED if widens(item) else FindingKind.TIGHTENED
-            self.find(kind, place, f"{adds} {item}")
+            if widens(item):
+                kind = FindingKind.WIDENED if self.trusted else FindingKind.WIDENS
+                self.find(kind, place, f"{adds} {item}")
+                if not self.trusted:
+                    continue
+            elif tightens:
+                self.find(FindingKind.TIGHTENED, place, f"{adds} {item}")
             self.origins[*path, len(merged)] = self.theirs.origin(place)
             merged.append(item)
         return tuple(merged) if merged or mine is not None else None

@@ -3,11 +3,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import yaml
 
 from bbox_server.domain.error import BboxError, ErrorCode
+
+# Ten times faster, where PyYAML was built with libyaml: every start of bbox reads all agents.
+_LOADER: Final = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Document:
     def parse(cls, content: bytes, *, place: str) -> Self:
         """Read a file whose top is a mapping. Raises: agent.invalid."""
         try:
-            value = yaml.safe_load(content)
+            value = yaml.load(content, Loader=_LOADER)  # noqa: S506 (both are safe loaders)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
             where = f" {mark}".rstrip() if (mark := getattr(error, "problem_mark", None)) else ""
             raise invalid(f"{place} is no YAML{where}.") from error

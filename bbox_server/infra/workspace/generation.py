@@ -168,7 +168,9 @@ class GenerationBuilder:
         try:
             for index in waiting:
                 name = self.source.tree.rows[path][index][0]
-                origin = self.source.origins.get(joined(path, name), "").rpartition("/")[0]
+                origin = ""
+                if self.source.origins:  # in most workspaces there are none, and many files
+                    origin = self.source.origins.get(joined(path, name), "").rpartition("/")[0]
                 try:
                     if origin not in opened:
                         opened[origin] = self.source.open_directory(path, name)
@@ -181,7 +183,7 @@ class GenerationBuilder:
                 os.close(fd)
 
     def _transform(self, zone: GitZone | None, path: str, name: str) -> Transform | None:
-        text = self.source.texts.get(joined(path, name))
+        text = self.source.texts.get(joined(path, name)) if self.source.texts else None
         transform = transform_of(zone, name, self.git) if zone is not None else None
         if text is not None:
             transform = lambda _content: text  # noqa: E731 - the other branch's value is a function

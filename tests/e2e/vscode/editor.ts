@@ -112,7 +112,6 @@ export class Editor {
       const copied = await this.page.evaluate(() => navigator.clipboard.readText());
       return copied === "" ? undefined : copied;
     });
-    await this.command("Terminal: Clear Selection");
     return text.replaceAll("\u00a0", " ");
   }
 
@@ -137,18 +136,13 @@ export class Editor {
     return this.page.locator(".scm-view .monaco-list-row .resource").filter({ has: label }).first();
   }
 
-  /** What stands above hunks of the diff that is open, of those that are on the screen. */
-  lenses(title: string): Locator {
-    // Words without a command are no link.
-    const words = this.page.locator(".editor-instance .codelens-decoration :is(a, span)");
-    return words.filter({ hasText: exactly(title) }).filter({ visible: true });
-  }
-
-  /** The topmost lens of that title; the page has them in any order. */
-  async topLens(title: string): Promise<Locator> {
+  /** Wait for a lens at an end of the diff that is open; the first of that title from above. */
+  async lensAt(end: "start" | "end", title: string): Promise<Locator> {
     return await until(`the lens “${title}”`, async () => {
+      // Every time: what was not loaded yet had no end to go to.
+      await this.#goTo(end);
       const found = await Promise.all(
-        (await this.lenses(title).all()).map(async (lens) => ({
+        (await this.#lenses(title).all()).map(async (lens) => ({
           lens,
           y: (await lens.boundingBox())?.y ?? Infinity,
         })),
@@ -165,6 +159,19 @@ export class Editor {
 
   async notifications(): Promise<string[]> {
     return await this.page.locator(".notification-list-item").allTextContents();
+  }
+
+  /** What stands above hunks, of those that are on the screen: others are not in the page. */
+  #lenses(title: string): Locator {
+    // Words without a command are no link.
+    const words = this.page.locator(".editor-instance .codelens-decoration :is(a, span)");
+    return words.filter({ hasText: exactly(title) }).filter({ visible: true });
+  }
+
+  async #goTo(end: "start" | "end"): Promise<void> {
+    const input = ":is(.native-edit-context, textarea.inputarea)";
+    await this.page.locator(`.editor.modified ${input}`).first().focus({ timeout: SHORT_MS });
+    await this.page.keyboard.press(end === "start" ? "Control+Home" : "Control+End");
   }
 
   async #palette(text: string): Promise<void> {

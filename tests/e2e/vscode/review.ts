@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 
 import type { Editor } from "./editor.ts";
 import { given, play, step } from "./scenario.ts";
-import { until, when } from "./until.ts";
+import { until } from "./until.ts";
 
 const BOOT_MS = 240_000;
-const WORK_MS = 120_000;
+const WORK_MS = 240_000;
 const PROMPT = given("PROMPT");
 
 async function scenario(editor: Editor): Promise<void> {
@@ -40,7 +40,7 @@ async function start(editor: Editor): Promise<void> {
     await editor.terminalShows("I'll look at the project first", 5_000);
     return true;
   };
-  await until("the agent's answer", ask, WORK_MS);
+  await until("the agent's answer", ask, BOOT_MS);
 }
 
 async function decide(editor: Editor): Promise<void> {
@@ -49,17 +49,15 @@ async function decide(editor: Editor): Promise<void> {
   await editor.change("money.py").waitFor({ timeout: WORK_MS });
   step("open its diff");
   await editor.change("money.py").click();
-  await until("lenses above two hunks", async () =>
-    when((await editor.lenses("Accept").count()) >= 2),
-  );
+  const first = await editor.lensAt("start", "Accept");
+  await editor.shot("vscode-change");
+  step("accept the first hunk");
+  await first.click();
+  await editor.lensAt("start", "Accepted");
+  step("reject the second hunk");
+  await (await editor.lensAt("end", "Reject")).click();
+  await editor.lensAt("end", "Rejected");
   await editor.shot("vscode-review");
-  step("accept a hunk");
-  await (await editor.topLens("Accept")).click();
-  await editor.lenses("Accepted").waitFor();
-  step("reject a hunk");
-  await (await editor.topLens("Reject")).click();
-  await editor.lenses("Rejected").waitFor();
-  await editor.shot("vscode-decided");
 }
 
 async function reload(editor: Editor): Promise<void> {
@@ -69,8 +67,8 @@ async function reload(editor: Editor): Promise<void> {
   await editor.terminalShows("I'll keep them as decimals", WORK_MS);
   await editor.sourceControl();
   await editor.change("money.py").click();
-  await editor.lenses("Accepted").waitFor();
-  await editor.lenses("Rejected").waitFor();
+  await editor.lensAt("start", "Accepted");
+  await editor.lensAt("end", "Rejected");
 }
 
 async function finish(editor: Editor): Promise<void> {
@@ -78,24 +76,23 @@ async function finish(editor: Editor): Promise<void> {
   await editor.change("report.py").waitFor({ timeout: WORK_MS });
   await editor.terminalShows("Done. Amounts are decimals now", WORK_MS);
   const text = (await editor.terminalText()).replaceAll(/\s+/g, " ");
+  assert.equal(text.split("▸ Starting the microVM").length, 2, text);
   for (const said of [
-    "▸ Starting the microVM",
     "I'll look at the project first.",
     "Amounts are floats, so cents get lost.",
     "Now the report:",
     "A test for the new behaviour;",
     "Let me check the result.",
-    "Done. Amounts are decimals now",
   ]) {
-    assert.equal(text.split(said).length - 1, 1, `“${said}” is there once:\n${text}`);
+    assert.ok(text.includes(said), `${said} is not in:\n${text}`);
   }
 }
 
 async function apply(editor: Editor): Promise<void> {
   step("accept the new test as a whole");
   await editor.change("test_money.py").click();
-  await editor.lenses("Accept file").click();
-  await editor.lenses("Accepted").waitFor();
+  await (await editor.lensAt("start", "Accept file")).click();
+  await editor.lensAt("start", "Accepted");
   step("apply");
   await editor.command("BBox: Apply accepted changes");
   await editor.notification("2 changes applied.");

@@ -120,7 +120,7 @@ def test_a_host_that_the_user_allows_already_needs_no_trust() -> None:
         "*.dev.example",
         "a.dev.example:443",
     ]
-    assert [one.path for one in merge.widening] == [
+    assert [one.path for one in merge.findings] == [
         ("network", "allow_hosts", 1),
         ("agents", "codex", "allow_hosts", 0),
     ]

@@ -4,7 +4,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bbox_server.domain.config.effective import effective
@@ -87,7 +87,7 @@ def pair_of(mine: Config, theirs: Config) -> Pair:
 PAIRS: Final = st.builds(pair_of, any_config(), any_config())
 
 
-@settings(max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(PAIRS)
 def test_no_workspace_ever_widens(pair: Pair) -> None:
     what_a_workspace_has_no_say_in_is_the_users(pair)
@@ -197,13 +197,13 @@ def what_is_not_applied_is_said(pair: Pair) -> None:
     assert not pair.trusted.widening
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50)
 @given(any_config())
 def test_a_workspace_that_says_nothing_changes_nothing(mine: Config) -> None:
     assert merge(mine, Config()).config == alone(mine)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(any_config(), any_config())
 def test_any_config_can_be_listed(mine: Config, theirs: Config) -> None:
     paths = [path for path, _ in listed(merge(mine, theirs).config)]

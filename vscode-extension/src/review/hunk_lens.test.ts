@@ -32,24 +32,31 @@ describe("lensesOf", () => {
     const change = sampleChange({ hunks: [sampleHunk(), sampleHunk({ id: "h2", newStart: 9 })] });
     const lenses = lensesOf(change, 20);
     expect(lenses.map((lens) => [lens.line, lens.title, lens.hunk?.id])).toEqual([
-      [0, "$(check) Accept", "h1"],
-      [0, "$(close) Reject", "h1"],
-      [8, "$(check) Accept", "h2"],
-      [8, "$(close) Reject", "h2"],
+      [0, "$(check)\u00a0Accept", "h1"],
+      [0, "$(close)\u00a0Reject", "h1"],
+      [8, "$(check)\u00a0Accept", "h2"],
+      [8, "$(close)\u00a0Reject", "h2"],
     ]);
+  });
+
+  it("says how far a hunk goes that changes several places", () => {
+    const diff = "@@ -1,5 +3,6 @@\n a\n+b\n c\n-d\n+e\n f\n";
+    const hunk = sampleHunk({ newStart: 3, newLines: 5, diff });
+    const titles = lensesOf(sampleChange({ hunks: [hunk] }), 20).map((lens) => lens.title);
+    expect(titles.at(-1)).toBe("2 places, to line 6");
   });
 
   it("says what was decided and offers to take it back", () => {
     const change = sampleChange({ hunks: [sampleHunk({ verdict: "rejected" })] });
     expect(lensesOf(change, 5).map((lens) => lens.title)).toEqual([
-      "$(circle-slash) Rejected",
-      "$(discard) Take back",
+      "$(circle-slash)\u00a0Rejected",
+      "$(discard)\u00a0Take back",
     ]);
   });
 
   it("decides on the file where there are no hunks", () => {
     const titles = lensesOf(sampleChange({ kind: "added" }), 5).map((lens) => lens.title);
-    expect(titles).toEqual(["$(check) Accept file", "$(close) Reject file"]);
+    expect(titles).toEqual(["$(check)\u00a0Accept file", "$(close)\u00a0Reject file"]);
   });
 
   it("offers nothing for what is withheld", () => {

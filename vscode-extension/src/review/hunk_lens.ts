@@ -21,9 +21,10 @@ export function lensesOf(change: ChangeMessage, lineCount: number): readonly Len
   if (change.hunks.length === 0) {
     return choices({ line: 0 }, change.verdict, "file");
   }
-  return change.hunks.flatMap((hunk) =>
-    choices({ line: lineOf(hunk, lineCount), hunk }, hunk.verdict, ""),
-  );
+  return change.hunks.flatMap((hunk) => {
+    const line = lineOf(hunk, lineCount);
+    return [...choices({ line, hunk }, hunk.verdict, ""), ...extent(line, hunk)];
+  });
 }
 
 /** The line that a hunk begins at; for one that only deletes, the line that follows it now. */
@@ -34,9 +35,25 @@ export function lineOf(hunk: HunkMessage, lineCount: number): number {
 
 /** The hunk's first line that differs: the diff may begin with lines that are there for context. */
 function firstChangedLine(hunk: HunkMessage): number {
-  const lines = hunk.diff.split("\n").filter((line) => !line.startsWith("@@"));
-  const context = lines.findIndex((line) => !line.startsWith(" "));
+  const context = linesOf(hunk).findIndex((line) => !line.startsWith(" "));
   return hunk.newStart - 1 + Math.max(context, 0);
+}
+
+/** How far a hunk goes whose changes are not all next to one another. */
+function extent(line: number, hunk: HunkMessage): readonly Lens[] {
+  const signs = linesOf(hunk).map((text) => text.charAt(0));
+  const isChanged = (sign: string | undefined): boolean => sign === "+" || sign === "-";
+  const blocks = signs.filter((sign, at) => isChanged(sign) && !isChanged(signs[at - 1])).length;
+  if (blocks < 2) {
+    return [];
+  }
+  const after = signs.length - 1 - signs.findLastIndex(isChanged);
+  const last = hunk.newStart + hunk.newLines - 1 - after;
+  return [{ line, title: `${blocks} places, to line ${last}` }];
+}
+
+function linesOf(hunk: HunkMessage): readonly string[] {
+  return hunk.diff.split("\n").filter((line) => line !== "" && !/^(?:@@|\\)/.test(line));
 }
 
 function choices(
@@ -49,20 +66,20 @@ function choices(
     case "undecided":
     case "mixed":
       return [
-        { ...place, title: `$(check) Accept${suffix}`, verdict: "accepted" },
-        { ...place, title: `$(close) Reject${suffix}`, verdict: "rejected" },
+        { ...place, title: `$(check)\u00a0Accept${suffix}`, verdict: "accepted" },
+        { ...place, title: `$(close)\u00a0Reject${suffix}`, verdict: "rejected" },
       ];
     case "accepted":
       return [
-        { ...place, title: "$(pass-filled) Accepted" },
-        { ...place, title: "$(discard) Take back", verdict: "undecided" },
+        { ...place, title: "$(pass-filled)\u00a0Accepted" },
+        { ...place, title: "$(discard)\u00a0Take back", verdict: "undecided" },
       ];
     case "rejected":
       return [
-        { ...place, title: "$(circle-slash) Rejected" },
-        { ...place, title: "$(discard) Take back", verdict: "undecided" },
+        { ...place, title: "$(circle-slash)\u00a0Rejected" },
+        { ...place, title: "$(discard)\u00a0Take back", verdict: "undecided" },
       ];
     case "edited":
-      return [{ ...place, title: "$(edit) Edited" }];
+      return [{ ...place, title: "$(edit)\u00a0Edited" }];
   }
 }
