@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
-from bbox_server.bootstrap import Composition
+from bbox_server.bootstrap.composition import Composition
 from bbox_server.domain.config.listing import listed
 from bbox_server.domain.config.problem import Layer
 from bbox_server.entrypoints.cli.console import Console

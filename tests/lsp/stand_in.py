@@ -19,7 +19,9 @@ from typing import Final
 from typing_extensions import override
 
 from bbox_server.application.run_agent import RunAgent
-from bbox_server.bootstrap import PACKAGE, Composition, HostComposition
+from bbox_server.bootstrap.adapters import Adapters
+from bbox_server.bootstrap.composition import PACKAGE, Composition
+from bbox_server.bootstrap.host import HostComposition
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.credential import CredentialProxy
 from bbox_server.domain.gateway import SessionGateway
@@ -64,18 +66,8 @@ def flood(offset: int) -> bytes:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StandInHost(HostComposition):
-    """A session's host whose guest is Python."""
-
-    @override
-    def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
-        real = super().run_agent(terminal, progress)
-        shells = FakeShellConnector({AGENT: self._act})
-        return replace(
-            real,
-            prepare=replace(real.prepare, package_hosts=FakePackageHosts()),
-            sandbox=replace(real.sandbox, relay=FakeNetworkRelay(), shells=shells),
-        )
+class StandInAdapters(Adapters):
+    """One agent, any image, no microVM."""
 
     @cached_property
     @override
@@ -97,8 +89,28 @@ class StandInHost(HostComposition):
     def credential_proxy(self) -> CredentialProxy:
         return FakeCredentialProxy()
 
+
+@dataclass(frozen=True, kw_only=True)
+class StandInHost(HostComposition):
+    """A session's host whose guest is Python."""
+
+    @override
+    def run_agent(self, terminal: UserTerminal, progress: ProgressObserver) -> RunAgent:
+        real = super().run_agent(terminal, progress)
+        shells = FakeShellConnector({AGENT: self._act})
+        return replace(
+            real,
+            prepare=replace(real.prepare, package_hosts=FakePackageHosts()),
+            sandbox=replace(real.sandbox, relay=FakeNetworkRelay(), shells=shells),
+        )
+
+    @cached_property
+    @override
+    def adapters(self) -> Adapters:
+        return StandInAdapters(environ=self.environ)
+
     async def _act(self, process: FakeProcess) -> ExitStatus:
-        upper = self.directories.state / "sessions" / self.session / "upper/u"
+        upper = self.adapters.directories.state / "sessions" / self.session / "upper/u"
         for step in process.command.argv[1:]:
             name, _, rest = step.partition(" ")
             if name == "say":
@@ -130,9 +142,8 @@ class StandInServer(Composition):
 
     @cached_property
     @override
-    def agents(self) -> AgentRegistry:
-        """The one agent."""
-        return stand_in_agents()
+    def adapters(self) -> Adapters:
+        return StandInAdapters(environ=self.environ)
 
 
 class AnyImage(FakeImageStore):

@@ -12,7 +12,7 @@ import pytest
 from bbox_server.wire.lifecycle import PROTOCOL_VERSION
 from tests.lsp.raw_client import INITIALIZE, RawClient, raw_client
 
-SERVER = "from bbox_server.bootstrap import lsp; lsp()"
+SERVER = "from bbox_server.bootstrap.commands import lsp; lsp()"
 # Of ours, and small: no reason to wait for it.
 LIGHT = {"bbox_server", "typing_extensions"}
 

@@ -29,7 +29,7 @@ NOTICES_LIMIT: Final = 256
 
 READ_LIMIT_BYTES: Final = 1 << 16
 START_TIMEOUT_S: Final = 30
-_HOST: Final = "from bbox_server.bootstrap import session_host; session_host()"
+_HOST: Final = "from bbox_server.bootstrap.commands import session_host; session_host()"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
