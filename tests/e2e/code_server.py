@@ -41,7 +41,7 @@ SETTINGS: Final[Mapping[str, object]] = {
 }
 
 
-def play(
+def check_scenario(
     scenario: str,
     places: Mapping[str, str],
     *,
