@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Decide everything about a run before anything starts."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +8,7 @@ from typing import Final
 from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.application.carry_settings import CarrySettings, with_settings
 from bbox_server.application.configure_run import ConfiguredRun
+from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.guest_environment import (
     check_required,
     forwarded_variables,
@@ -32,8 +32,6 @@ from bbox_server.domain.credential import (
     ServedRoute,
     find_key,
 )
-from bbox_server.domain.direct import WorkspaceMode
-from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
 from bbox_server.domain.egress.policy import EgressPolicy, resolve_policy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
@@ -41,22 +39,20 @@ from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.environment import RunFacts
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.identity import (
-    GitIdentities,
     GitIdentity,
     author_environment,
 )
-from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
+from bbox_server.domain.image import RootFilesystem
 from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, Launch
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import ResourceRequest, RunRequest
 from bbox_server.domain.session import SessionDirectories, SessionId
-from bbox_server.domain.snapshot import Snapshot, Snapshots
 from bbox_server.domain.ssh_agent import (
     NO_KNOWN_HOSTS,
     KnownHosts,
 )
-from bbox_server.domain.vm import Accelerator, AcceleratorVerdict, VmBackend, VmResources
+from bbox_server.domain.vm import Accelerator, VmResources
 from bbox_server.domain.workspace import below
 
 PROXY_SOCKET: Final = "credentials"
@@ -68,26 +64,11 @@ EMULATED_CPUS: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ingredients:
-    """What was found at the same time."""
-
-    root: RootFilesystem
-    snapshot: Snapshot | None
-    verdict: AcceleratorVerdict
-    package_rules: EgressPolicy
-    identity: GitIdentity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PrepareRun:
     """Resolves agent, keys, image, snapshot, network policy, resources and environment."""
 
-    images: ImageStore
-    snapshots: Snapshots
-    package_hosts: PackageHosts
-    identities: GitIdentities
+    gather: GatherIngredients
     settings: CarrySettings
-    backend: VmBackend
     proxy: CredentialProxy
     progress: ProgressObserver
     trusted_certificates: bytes
@@ -109,7 +90,7 @@ class PrepareRun:
         login = self.logins.load(agent, request.login)
         check_required(request, agent)
         served = _served(agent, request.environ, has_login=_has_login(login, request))
-        found = await self._gather(request, agent)
+        found = await self.gather(request, agent)
         lend_git = LendGit(known_hosts=self.known_hosts, progress=self.progress)
         git = await lend_git(request, found.identity)
         placeholder = self.proxy.new_placeholder()
@@ -119,23 +100,13 @@ class PrepareRun:
         forwarded = forwarded_variables(request, agent)
         files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
         settings = await self.settings(request, agent, files)
-        shares = {
-            **(agent.memory.environment(resources.memory_mib) if agent else {}),
-            **author_environment(found.identity),
-        }
         own = own_variables(
             agent,
             access,
-            RunFacts(
-                agent=agent.name if agent else "",
-                workspace=GUEST_WORKSPACE,
-                home=GUEST_HOME,
-                session=session,
-                has_git_token=bool(git.routes),
-                has_ssh_agent=git.agent is not None,
-            ),
+            _facts(agent, session, git),
             has_certificates=bool(self.trusted_certificates),
         )
+        shares = _shares(agent, resources, found.identity)
         launch = Launch(
             argv=command,
             env=guest_environment(forwarded, agent, shares, own),
@@ -184,48 +155,22 @@ class PrepareRun:
             names = ", ".join(str(file.path) for file in launch.login.files)
             self.progress.noted(f"Saved login carried into the guest: {names}")
 
-    async def _gather(self, request: RunRequest, agent: Agent | None) -> Ingredients:
-        async with asyncio.TaskGroup() as tasks:
-            root = tasks.create_task(self._root(request, agent))
-            snapshot = tasks.create_task(self._snapshot(request))
-            verdict = tasks.create_task(self.backend.probe())
-            groups = tasks.create_task(self.package_hosts.groups())
-            identity = tasks.create_task(self.identities.find(request.workspace))
-        if verdict.result().warning:
-            self.progress.warned(verdict.result().warning)
-        rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
-        return Ingredients(
-            root=root.result(),
-            snapshot=snapshot.result(),
-            verdict=verdict.result(),
-            package_rules=EgressPolicy(profile=EgressProfile.STANDARD, rules=rules),
-            identity=identity.result(),
-        )
 
-    async def _root(self, request: RunRequest, agent: Agent | None) -> RootFilesystem:
-        self.progress.started(Phase.IMAGE, "Finding the image…")
-        if request.image or agent is None:
-            reference = parse_reference(request.image, directory=request.workspace)
-        else:
-            reference = agent.image
-        root = await self.images.resolve(reference)
-        self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
-        return root
+def _facts(agent: Agent | None, session: SessionId, git: LentGit) -> RunFacts:
+    return RunFacts(
+        agent=agent.name if agent else "",
+        workspace=GUEST_WORKSPACE,
+        home=GUEST_HOME,
+        session=session,
+        has_git_token=bool(git.routes),
+        has_ssh_agent=git.agent is not None,
+    )
 
-    async def _snapshot(self, request: RunRequest) -> Snapshot | None:
-        if request.mode is WorkspaceMode.DIRECT:
-            return None
-        self.progress.started(Phase.SNAPSHOT, "Taking a snapshot of the workspace…")
-        snapshot = await self.snapshots.take(request.workspace, request.excludes)
-        report = snapshot.report
-        count = report.excluded + report.secret
-        hidden = f", {count} hidden" if count else ""
-        self.progress.finished(Phase.SNAPSHOT, f"Snapshot of {report.files} files{hidden}")
-        for skipped in report.skipped:
-            self.progress.warned(f"Not in the snapshot: {skipped}")
-        for warning in report.warnings:
-            self.progress.warned(warning)
-        return snapshot
+
+def _shares(agent: Agent | None, resources: VmResources, identity: GitIdentity) -> dict[str, str]:
+    """What stands where the user's environment says nothing: caps, and who commits."""
+    caps = agent.memory.environment(resources.memory_mib) if agent else {}
+    return {**caps, **author_environment(identity)}
 
 
 def _has_login(login: CarriedLogin | None, request: RunRequest) -> bool:

@@ -16,6 +16,7 @@ from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
+from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.plan_run import PlanRun
@@ -116,12 +117,15 @@ class Composition:
         from bbox_server.infra.ssh.known_hosts import UserKnownHosts
 
         return PrepareRun(
-            images=self.adapters.images,
-            snapshots=snapshots,
-            identities=UserGitIdentity(environ=self.environ),
+            gather=GatherIngredients(
+                images=self.adapters.images,
+                snapshots=snapshots,
+                package_hosts=ClientPackageHosts(environment=self.environ),
+                identities=UserGitIdentity(environ=self.environ),
+                backend=self.adapters.backend,
+                progress=progress,
+            ),
             settings=CarrySettings(source=DiskSettings(), progress=progress),
-            package_hosts=ClientPackageHosts(environment=self.environ),
-            backend=self.adapters.backend,
             proxy=self.adapters.credential_proxy,
             progress=progress,
             trusted_certificates=trusted_certificates(self.environ),

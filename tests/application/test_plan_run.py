@@ -12,6 +12,7 @@ from typing_extensions import override
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
+from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.plan_run import PlanRun, RunPlan
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.resolve_config import ResolveConfig
@@ -119,12 +120,15 @@ class Ground:
         await images.import_layout(layout, TOOL.image)
         files = {PurePosixPath(name): b"1" for name in ("a", "b.log", ".env")}
         prepare = PrepareRun(
-            images=images,
-            snapshots=MemorySnapshots(workspaces={WORKSPACE: files}),
-            package_hosts=NoPackageHosts(),
-            identities=Somebody(),
+            gather=GatherIngredients(
+                images=images,
+                snapshots=MemorySnapshots(workspaces={WORKSPACE: files}),
+                package_hosts=NoPackageHosts(),
+                identities=Somebody(),
+                backend=self.backend,
+                progress=self.progress,
+            ),
             settings=CarrySettings(source=self.settings, progress=self.progress),
-            backend=self.backend,
             proxy=FakeCredentialProxy(),
             progress=self.progress,
             trusted_certificates=b"",

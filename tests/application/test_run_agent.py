@@ -13,6 +13,7 @@ from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.export_trace import ExportTrace
+from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
@@ -159,13 +160,16 @@ class House:
                 host_cpus=HOST_CPUS,
             ),
             prepare=PrepareRun(
-                images=self.images,
-                snapshots=self.snapshots,
-                package_hosts=NoPackageHosts(),
-                identities=Somebody(self.remotes),
+                gather=GatherIngredients(
+                    images=self.images,
+                    snapshots=self.snapshots,
+                    package_hosts=NoPackageHosts(),
+                    identities=Somebody(self.remotes),
+                    backend=self.backend,
+                    progress=self.progress,
+                ),
                 known_hosts=Acquainted(),
                 settings=CarrySettings(source=self.settings, progress=self.progress),
-                backend=self.backend,
                 proxy=self.proxy,
                 progress=self.progress,
                 trusted_certificates=self.certificates,

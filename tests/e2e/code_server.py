@@ -26,6 +26,7 @@ START_S: Final = 60
 SETTINGS: Final[Mapping[str, object]] = {
     "chat.disableAIFeatures": True,
     "editor.minimap.enabled": False,
+    "editor.stickyScroll.enabled": False,  # it may lie over a lens
     "git.openRepositoryInParentFolders": "never",
     "scm.repositories.visible": 2,
     "telemetry.telemetryLevel": "off",
@@ -40,7 +41,7 @@ SETTINGS: Final[Mapping[str, object]] = {
 }
 
 
-def play(
+def check_scenario(
     scenario: str,
     places: Mapping[str, str],
     *,

@@ -13,7 +13,7 @@ from bbox_server.infra.process.programs import SYSTEM_PATH
 from demo.__main__ import KEY, make_project
 from demo.mock_model import MockModel
 from demo.script import load_script
-from tests.e2e.code_server import ROOT, code_server, play
+from tests.e2e.code_server import ROOT, check_scenario, code_server
 from tests.vm.bbox_command import CODEX_IMAGE, Bbox, make_bbox
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -69,7 +69,9 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
 ) -> None:
     with code_server(bbox.home, bbox.env) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "PROMPT": PROMPT}
-        play("review", places, timeout_s=800, on_step={"the agent may go on": model.release})
+        check_scenario(
+            "review", places, timeout_s=800, on_step={"the agent may go on": model.release}
+        )
 
     money = (project / "src/tally/money.py").read_text()
     assert "amount: Decimal" in money  # the hunk that was accepted
@@ -91,7 +93,7 @@ def test_a_reload_amid_much_output_loses_and_doubles_no_line(
     config.chmod(0o600)
     with code_server(bbox.home, bbox.env) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "COUNT": str(LINES)}
-        play("flood", places, timeout_s=500)
+        check_scenario("flood", places, timeout_s=500)
 
 
 def test_a_missing_server_is_told_with_the_way_to_its_setting(
@@ -100,7 +102,7 @@ def test_a_missing_server_is_told_with_the_way_to_its_setting(
     missing = str(sandbox_dir / "no-such-server")
     with code_server(sandbox_dir, os.environ, server=missing) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
-        play("server_missing", places, timeout_s=200)
+        check_scenario("server_missing", places, timeout_s=200)
 
 
 def test_the_server_that_comes_with_the_extension_is_installed_on_demand(
@@ -109,4 +111,4 @@ def test_the_server_that_comes_with_the_extension_is_installed_on_demand(
     env = {**os.environ, "PATH": SYSTEM_PATH}  # no bbox-server on it
     with code_server(sandbox_dir, env, server="") as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
-        play("server_install", places, timeout_s=400)
+        check_scenario("server_install", places, timeout_s=400)

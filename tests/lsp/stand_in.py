@@ -100,7 +100,10 @@ class StandInHost(HostComposition):
         shells = FakeShellConnector({AGENT: self._act})
         return replace(
             real,
-            prepare=replace(real.prepare, package_hosts=FakePackageHosts()),
+            prepare=replace(
+                real.prepare,
+                gather=replace(real.prepare.gather, package_hosts=FakePackageHosts()),
+            ),
             sandbox=replace(real.sandbox, relay=FakeNetworkRelay(), shells=shells),
         )
 

@@ -5,8 +5,7 @@ from typing import Final
 
 from tests.unit.tracked_files import python_trees
 
-# `play` runs a scenario in an editor and fails with it.
-ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns", "wait_for", "play")
+ASSERTING: Final = ("assert", "raises", "expect", "check", "fail", "warns", "wait_for")
 SLOW: Final = {"vm", "e2e"}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 

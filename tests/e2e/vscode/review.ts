@@ -75,17 +75,6 @@ async function finish(editor: Editor): Promise<void> {
   step("the agent may go on");
   await editor.change("report.py").waitFor({ timeout: WORK_MS });
   await editor.terminalShows("Done. Amounts are decimals now", WORK_MS);
-  const text = (await editor.terminalText()).replaceAll(/\s+/g, " ");
-  assert.equal(text.split("▸ Starting the microVM").length, 2, text);
-  for (const said of [
-    "I'll look at the project first.",
-    "Amounts are floats, so cents get lost.",
-    "Now the report:",
-    "A test for the new behaviour;",
-    "Let me check the result.",
-  ]) {
-    assert.ok(text.includes(said), `${said} is not in:\n${text}`);
-  }
 }
 
 async function apply(editor: Editor): Promise<void> {
