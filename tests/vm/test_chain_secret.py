@@ -13,7 +13,7 @@ import pytest
 from demo.mock_model import MockModel
 from demo.script import Script, Turn
 from tests.vm.bbox_command import Bbox, own_bbox
-from tests.vm.session_processes import command_line, descendants, of_kind, wait_until
+from tests.vm.session_processes import command_line, descendants, host_of, of_kind, wait_until
 
 pytestmark = [pytest.mark.vm, pytest.mark.timeout(180)]
 
@@ -54,20 +54,23 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Searched]:
     ):
         process = bbox.start("codex", "--", "exec", "look", cwd=workspace)
         try:
-            yield _search(bbox, workspace, process.pid, model)
+            yield _search(bbox, workspace, model)
         finally:
             process.terminate()
             process.communicate(timeout=60)
 
 
-def _search(bbox: Bbox, workspace: Path, pid: int, model: MockModel) -> Searched:
+def _search(bbox: Bbox, workspace: Path, model: MockModel) -> Searched:
     wait_until(lambda: bbox.sessions(workspace), 20, "a session")
-    directory = bbox.session_directory(bbox.sessions(workspace)[0]["id"])
+    session = bbox.sessions(workspace)[0]["id"]
+    directory = bbox.session_directory(session)
     upper = directory / "upper/u"
     wait_until((upper / "ready").exists, 120, "the agent's first command")
     placeholder = (upper / "placeholder").read_text().strip()
     needles = (KEY, placeholder, MARK)
-    processes = descendants(pid)
+    # The host has the user's environment, and hands the key to the proxy.
+    host = host_of(session)
+    processes = descendants(host)
     qemu = of_kind(processes, "qemu")[0]
     proxy = of_kind(processes, "proxy")
     others = [one for one in processes if one not in {qemu, *proxy}]
@@ -76,7 +79,7 @@ def _search(bbox: Bbox, workspace: Path, pid: int, model: MockModel) -> Searched
         daemons=frozenset().union(*(search_memory(one, needles) for one in (qemu, *others))),
         scratch=search_descriptors(qemu, f"{directory}/", needles),
         files=search_files((directory, bbox.home / "run", workspace), needles),
-        words=search(b"".join(map(command_line, (pid, *processes))), needles),
+        words=search(b"".join(map(command_line, (host, *processes))), needles),
         environments=frozenset().union(
             *(search(Path(f"/proc/{one}/environ").read_bytes(), needles) for one in processes)
         ),
