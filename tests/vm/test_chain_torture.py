@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ EXECUTES: Final = {
     ".vscode/settings.json", ".exrc", ".claude/settings.json", ".husky/pre-commit",
 }  # fmt: skip
 BUILD_FILES: Final = {"Makefile", "package.json"}
+FETCHED: Final = re.compile(r"(^|/)\.git/(objects/|refs/bbox(/|$))")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,16 @@ def test_the_workspace_is_what_the_guest_saw_but_for_what_is_withheld(tortured: 
         for path in sorted({*expected, *tortured.after})
         if expected.get(path) != tortured.after.get(path)
     }
-    assert different == {}
+    # Of git's own files only what a fetch adds: the agent's commits, under a ref of ours.
+    fetched = {path for path in different if FETCHED.search(path)}
+    assert different.keys() - fetched == set()
+    assert not fetched & tortured.before.keys()
+
+
+def test_the_agents_commits_are_under_a_ref_of_ours(tortured: Tortured) -> None:
+    for repository in ("", "third/repo/"):
+        ref = re.compile(rf"{repository}\.git/refs/bbox/[0-9a-f]{{8}}/.+")
+        assert any(ref.fullmatch(path) for path in tortured.after), repository
 
 
 def test_what_is_withheld_is_listed_with_its_reason(tortured: Tortured) -> None:
