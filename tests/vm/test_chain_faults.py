@@ -106,7 +106,7 @@ def check_work_is_kept(bbox: Bbox, workspace: Path) -> None:
 
 def check_nothing_is_left(bbox: Bbox, processes: dict[int, bytes]) -> None:
     wait_until(lambda: not still_there(processes), 10, "all gone")
-    assert running_in(bbox.home) == []
+    wait_until(lambda: not running_in(bbox.home), 10, "let go")
     assert mounts_of(bbox.home) == []
 
 
