@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+from tests.vm.session_processes import of_session
 
 IMAGE: Final = "ghcr.io/stacklok/brood-box/base:latest"
 SETTLE_S: Final = 10
@@ -19,15 +22,6 @@ START_LIMIT_S: Final = 60
 GOAL_MIB: Final = 200
 # The guest's memory is this file of QEMU's; the rest of QEMU is what it costs.
 GUEST_MEMORY: Final = re.compile(r"memfd:memory-backend-memfd")
-
-
-def descendants(pid: int) -> list[int]:
-    """A process and all that it started, also indirectly."""
-    found = [pid]
-    for task in Path("/proc", str(pid), "task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += descendants(int(child))
-    return found
 
 
 def memory_kib(pid: int) -> tuple[int, int]:
@@ -50,10 +44,12 @@ def disk_kib(directory: Path) -> int:
     return sum(path.lstat().st_blocks for path in files) // 2
 
 
-def running(root: Path) -> bool:
-    """Whether the session says that its agent runs."""
-    events = list(root.glob("state/bbox/sessions/*/events.jsonl"))
-    return any('"running"' in path.read_text() for path in events)
+def running(root: Path) -> str:
+    """The session, once it says that its agent runs."""
+    for path in root.glob("state/bbox/sessions/*/events.jsonl"):
+        if '"running"' in path.read_text():
+            return path.parent.name
+    return ""
 
 
 def main() -> None:
@@ -82,14 +78,15 @@ def main() -> None:
             while not running(root) and time.monotonic() < deadline:
                 time.sleep(0.2)
             time.sleep(SETTLE_S)
-            report(process.pid, root)
+            # The client waits, the session's host and its children do the work.
+            report((process.pid, *of_session(running(root))), root)
             process.terminate()
 
 
-def report(pid: int, root: Path) -> None:
+def report(processes: Iterable[int], root: Path) -> None:
     """One line a process, then the sums."""
     whole = touched = 0
-    for child in descendants(pid):
+    for child in processes:
         total, guest = memory_kib(child)
         name = Path("/proc", str(child), "comm").read_text().strip()
         print(f"  {name:<18} {(total - guest) / 1024:8.1f} MiB")
