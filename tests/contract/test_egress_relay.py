@@ -17,6 +17,7 @@ from typing_extensions import override
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import (
     GatewayService,
     HostOverride,
@@ -185,6 +186,42 @@ async def test_another_policy_counts_at_once(setting: Setting) -> None:
         await running.update(policy(OTHER))
         assert await guest.reaches(OTHER, PORT)
         assert not await guest.reaches(NAME, PORT)
+
+
+async def test_a_denied_name_is_refused_and_told_as_such(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+    ):
+        await running.let_ask(can_ask=True)
+        await running.deny(Question(host=OTHER, port=PORT))
+        assert not await guest.reaches(OTHER, PORT)
+        blocked = await setting.event(EgressEventKind.BLOCKED)
+    assert blocked.reason is BlockReason.DENIED_BY_USER
+
+
+async def test_a_new_name_is_asked_for_where_someone_can_answer(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+        asyncio.TaskGroup() as group,
+    ):
+        await running.let_ask(can_ask=True)
+        reaching = group.create_task(guest.reaches(OTHER, PORT))
+        asked = await setting.event(EgressEventKind.ASK)
+        await running.deny(Question(host=OTHER, port=PORT))
+        assert not await reaching
+    assert (asked.host, asked.port, asked.reason) == (OTHER, PORT, BlockReason.HOST_NOT_IN_PROFILE)
+
+
+async def test_an_allowed_answer_outweighs_an_earlier_denial(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+    ):
+        await running.deny(Question(host=OTHER, port=PORT))
+        await running.update(policy(OTHER))
+        assert await guest.reaches(OTHER, PORT)
 
 
 async def test_events_are_numbered(setting: Setting) -> None:

@@ -8,6 +8,7 @@ from typing_extensions import override
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import (
     GATEWAY_ADDRESS,
     NetworkRelay,
@@ -24,6 +25,11 @@ class FakeRunningRelay(RunningRelay):
     def __init__(self, spec: RelaySpec, observe: Callable[[EgressEvent], None]) -> None:
         self.spec = spec
         self.policy = spec.policy
+        self.can_ask = False
+        self.waiting: set[Question] = set()
+        self._asked: set[Question] = set()
+        self._once: set[Question] = set()
+        self._denied: set[Question] = set()
         self._observe = observe
         self._number = 0
         self._end: RelayEnd | None = None
@@ -34,8 +40,19 @@ class FakeRunningRelay(RunningRelay):
         if self._end is not None:
             return False
         verdict = self.policy.decide(name, port)
-        self._tell(name, "198.18.0.1", port, verdict.reason, verdict.rule)
-        return verdict.reason is None
+        question = Question(host=name, port=port)
+        if verdict.reason is None or question in self._once:
+            self._tell(name, "198.18.0.1", port, None, verdict.rule)
+            return True
+        if question in self._denied:
+            self._tell(name, "198.18.0.1", port, BlockReason.DENIED_BY_USER)
+        elif self.can_ask and question not in self._asked:
+            self._asked.add(question)
+            self.waiting.add(question)
+            self._event(EgressEventKind.ASK, name, "198.18.0.1", port, verdict.reason)
+        else:
+            self._tell(name, "198.18.0.1", port, verdict.reason)
+        return False
 
     def connect_gateway(self, port: int) -> bool:
         """What the guest gets that connects to the gateway."""
@@ -51,13 +68,38 @@ class FakeRunningRelay(RunningRelay):
 
     @override
     async def update(self, policy: EgressPolicy) -> None:
+        self._check()
+        self.policy = policy
+
+    @override
+    async def let_ask(self, *, can_ask: bool) -> None:
+        self._check()
+        self.can_ask = can_ask
+        if not can_ask:
+            self._asked -= self.waiting
+            self.waiting.clear()
+
+    @override
+    async def allow_once(self, question: Question) -> None:
+        self._check()
+        self._once.add(question)
+        self._denied.discard(question)
+        self.waiting.discard(question)
+
+    @override
+    async def deny(self, question: Question) -> None:
+        self._check()
+        self._denied.add(question)
+        self._once.discard(question)
+        self.waiting.discard(question)
+
+    def _check(self) -> None:
         if self._end is not None:
             raise BboxError(
                 ErrorCode.EGRESS_RELAY_FAILED,
                 cause=self._end.cause,
                 remediation="Start the session again.",
             )
-        self.policy = policy
 
     @override
     async def wait(self) -> RelayEnd:
@@ -67,10 +109,22 @@ class FakeRunningRelay(RunningRelay):
     def _tell(
         self, host: str | None, address: str, port: int, reason: BlockReason | None, rule: str = ""
     ) -> None:
+        kind = EgressEventKind.BLOCKED if reason else EgressEventKind.OPEN
+        self._event(kind, host, address, port, reason, rule)
+
+    def _event(  # noqa: PLR0913, PLR0917 - the fields of an event
+        self,
+        kind: EgressEventKind,
+        host: str | None,
+        address: str,
+        port: int,
+        reason: BlockReason | None,
+        rule: str = "",
+    ) -> None:
         self._number += 1
         self._observe(
             EgressEvent(
-                kind=EgressEventKind.BLOCKED if reason else EgressEventKind.OPEN,
+                kind=kind,
                 id=self._number,
                 host=host,
                 address=address,

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from bbox_server.domain.egress.event import EgressEvent
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import HostPath
 
@@ -72,6 +73,29 @@ class RunningRelay(Protocol):
 
     async def update(self, policy: EgressPolicy) -> None:
         """Use another policy at once; connections that it doesn't allow are closed.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def let_ask(self, *, can_ask: bool) -> None:
+        """Say whether someone can answer: then a new name that no rule allows waits and is asked.
+
+        Where nobody can, it is refused at once, and so is all that waits.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def allow_once(self, question: Question) -> None:
+        """Let in what waits for this, and what follows within a minute.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def deny(self, question: Question) -> None:
+        """Refuse what waits for this, and what follows, without another question.
 
         Raises: egress.relay-failed.
         """

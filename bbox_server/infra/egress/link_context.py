@@ -9,6 +9,7 @@ from bbox_server.infra.egress.dial import Dialer
 from bbox_server.infra.egress.events import EventLog
 from bbox_server.infra.egress.flow_context import Wire
 from bbox_server.infra.egress.names import NameTable
+from bbox_server.infra.egress.questions import Questions
 from bbox_server.infra.egress.resolve import Resolver
 
 
@@ -24,6 +25,7 @@ class HostSide:
     resolver: Resolver
     dialer: Dialer
     log: EventLog
+    questions: Questions
     mtu: int
 
 

@@ -16,10 +16,17 @@ from typing_extensions import override
 
 from bbox_server.domain.egress.event import EgressEvent
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import NetworkRelay, RelayEnd, RelaySpec, RunningRelay
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.egress.report import LineError, Notice, decode_line
-from bbox_server.infra.egress.settings import encode_settings, encode_update
+from bbox_server.infra.egress.settings import (
+    Word,
+    encode_attendance,
+    encode_settings,
+    encode_update,
+    encode_word,
+)
 from bbox_server.infra.process.child import Child, spawn
 from bbox_server.infra.process.command import Command
 from bbox_server.infra.process.descriptors import Lines
@@ -95,6 +102,20 @@ class RelayProcess(RunningRelay):
     @override
     async def update(self, policy: EgressPolicy) -> None:
         await self._say(encode_update(policy), "updated", _UPDATE_S)
+
+    @override
+    async def let_ask(self, *, can_ask: bool) -> None:
+        await self._say(encode_attendance(can_ask=can_ask), "updated", _UPDATE_S)
+
+    @override
+    async def allow_once(self, question: Question) -> None:
+        word = Word(question=question, is_allowed=True)
+        await self._say(encode_word(word), "updated", _UPDATE_S)
+
+    @override
+    async def deny(self, question: Question) -> None:
+        word = Word(question=question, is_allowed=False)
+        await self._say(encode_word(word), "updated", _UPDATE_S)
 
     @override
     async def wait(self) -> RelayEnd:

@@ -8,6 +8,7 @@ from typing import Final
 
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import HostOverride, RelaySpec
 from bbox_server.domain.egress.rule import HostRule
 
@@ -86,6 +87,47 @@ def decode_update(line: bytes) -> EgressPolicy:
         SettingsError: It is not what `encode_update` writes.
     """
     return _decode_policy(_mapping(_object(line), "policy"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendance:
+    """A later line: whether someone can answer questions."""
+
+    can_ask: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Word:
+    """A later line: what the user said of one name and port, for now."""
+
+    question: Question
+    is_allowed: bool
+
+
+def encode_attendance(*, can_ask: bool) -> bytes:
+    """A later line: someone can answer, or nobody can any more."""
+    return _line({"can_ask": can_ask})
+
+
+def encode_word(word: Word) -> bytes:
+    """A later line: let in for now, or refuse."""
+    question = word.question
+    return _line({"host": question.host, "port": question.port, "allow": word.is_allowed})
+
+
+def decode_order(line: bytes) -> EgressPolicy | Attendance | Word:
+    """Read any later line.
+
+    Raises:
+        SettingsError: It is none that is written here.
+    """
+    values = _object(line)
+    if "policy" in values:
+        return decode_update(line)
+    if "can_ask" in values:
+        return Attendance(can_ask=values["can_ask"] is True)
+    question = Question(host=_text(values, "host"), port=_number(values, "port"))
+    return Word(question=question, is_allowed=values.get("allow") is True)
 
 
 def _line(values: Json) -> bytes:

@@ -17,6 +17,7 @@ from bbox_server.infra.egress.dial import Dialer
 from bbox_server.infra.egress.events import Clocks, EventLog
 from bbox_server.infra.egress.link import GuestLink
 from bbox_server.infra.egress.link_context import HostSide
+from bbox_server.infra.egress.questions import Questions
 from bbox_server.infra.egress.resolve import Resolver
 from tests.infra.egress.guest_stack import GuestStack, guest_on
 
@@ -74,6 +75,7 @@ class Network:
     guest: GuestStack
     link: GuestLink
     events: Events
+    questions: Questions
 
     async def reasons(self, count: int = 1) -> list[BlockReason | None]:
         """The reasons of the blocked events, once there are so many."""
@@ -100,6 +102,7 @@ class World:
     profile: EgressProfile = EgressProfile.STANDARD
     overrides: tuple[HostOverride, ...] = ()
     services: dict[int, str] = field(default_factory=dict)
+    can_ask: bool = False
 
     @property
     def policy(self) -> EgressPolicy:
@@ -132,13 +135,15 @@ async def network(world: World, mss: int = 65_480) -> AsyncIterator[Network]:
         resolver=resolver,
         dialer=Dialer(resolver),
         log=EventLog(events.add, Clocks(wall=time.time, monotonic=loop.time)),
+        questions=Questions(loop.time),
         mtu=65_520,
     )
+    host.questions.let_ask(can_ask=world.can_ask)
     link = GuestLink(ours, host, world.policy)
     async with asyncio.TaskGroup() as group:
         group.create_task(_serve(ours, link))
         async with guest_on(theirs, mss) as guest:
-            yield Network(guest, link, events)
+            yield Network(guest, link, events, host.questions)
 
 
 async def _serve(ours: socket.socket, link: GuestLink) -> None:
