@@ -11,6 +11,7 @@ from typing import Final
 from bbox_server.application.attach_terminal import AttachTerminal
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.session_journal import SessionJournal
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy, RunningProxy
 from bbox_server.domain.egress.event import EgressEvent, EgressEventKind
@@ -71,6 +72,7 @@ class RunSandbox:
     progress: ProgressObserver
     terminal: UserTerminal
     logins: CarryLogin
+    network: SteerNetwork
 
     async def __call__(
         self,
@@ -165,8 +167,11 @@ class RunSandbox:
                         policy=launch.policy,
                         services=services,
                     ),
-                    lambda event: _report(event, journal),
+                    lambda event: self._hear(event, journal),
                 )
+            )
+            await stack.enter_async_context(
+                self.network.steering(relay, launch.policy, journal.observer)
             )
             watch = watching.create_task(self._watch_relay(relay, journal))
             stack.callback(watch.cancel)
@@ -188,6 +193,10 @@ class RunSandbox:
             )
             self.progress.finished(Phase.BOOT, "Booted")
             yield vm, identity
+
+    def _hear(self, event: EgressEvent, journal: SessionJournal) -> None:
+        self.network.heard(event)
+        _report(event, journal)
 
     async def _watch_proxy(self, proxy: RunningProxy, journal: SessionJournal) -> None:
         try:
@@ -284,6 +293,7 @@ EVENT_KINDS: Final = {
     EgressEventKind.DNS_BLOCKED: EventKind.NETWORK_BLOCKED,
     EgressEventKind.FLOOD: EventKind.NETWORK_BLOCKED,
     EgressEventKind.LINK_VIOLATION: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.ASK: EventKind.NETWORK_ASK,
     EgressEventKind.OPEN: EventKind.NETWORK_OPEN,
     EgressEventKind.CLOSE: EventKind.NETWORK_CLOSE,
 }

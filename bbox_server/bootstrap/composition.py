@@ -24,6 +24,7 @@ from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.bootstrap.adapters import (
     FLUSHES,
     UPPER,
@@ -91,6 +92,13 @@ class Composition:
             configs=lambda: self.configs,
             config_writer=TemplateWriter,
         )
+
+    @cached_property
+    def network(self) -> SteerNetwork:
+        """The network of the one session that a process of this composition runs."""
+        from bbox_server.infra.config.kept_rules import ConfigKeptRules
+
+        return SteerNetwork(ConfigKeptRules(path=self.configs.files.user_path(None)))
 
     @cached_property
     def configs(self) -> ResolveConfig:
@@ -170,6 +178,7 @@ class Composition:
                 progress=progress,
                 terminal=terminal,
                 logins=self.carry_login(progress),
+                network=self.network,
             ),
             terminal=terminal,
             progress=progress,

@@ -96,6 +96,8 @@ class EventKind(StrEnum):
     NETWORK_BLOCKED = "network.blocked"
     NETWORK_OPEN = "network.open"
     NETWORK_CLOSE = "network.close"
+    NETWORK_ASK = "network.ask"
+    NETWORK_ANSWERED = "network.answered"
     CREDENTIAL_USED = "credential.used"
     RESOURCE = "resource"
     WARNING = "warning"

@@ -20,6 +20,7 @@ from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import MOUNT_DIRECTLY, RunSandbox
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.direct import WorkspaceMode
@@ -40,7 +41,7 @@ from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.direct import MemoryAcknowledgements, MemoryDirectWorkspaces
-from tests.fakes.egress import FakeNetworkRelay
+from tests.fakes.egress import FakeNetworkRelay, MemoryKeptRules
 from tests.fakes.housekeeping import MemoryStaleFiles
 from tests.fakes.image import FakeImageStore
 from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
@@ -126,6 +127,7 @@ class House:
     acknowledgements: MemoryAcknowledgements = field(default_factory=MemoryAcknowledgements)
     direct: MemoryDirectWorkspaces = field(default_factory=MemoryDirectWorkspaces)
     traces: MemoryTraceFiles = field(default_factory=MemoryTraceFiles)
+    network: SteerNetwork = field(default_factory=lambda: SteerNetwork(MemoryKeptRules()))
     host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def run(self, request: RunRequest) -> RunOutcome:
@@ -184,6 +186,7 @@ class House:
                 progress=self.progress,
                 terminal=self.terminal,
                 logins=logins,
+                network=self.network,
             ),
             terminal=self.terminal,
             progress=self.progress,

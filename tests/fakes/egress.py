@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.kept import KeptRules
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import (
@@ -16,6 +17,7 @@ from bbox_server.domain.egress.relay import (
     RelaySpec,
     RunningRelay,
 )
+from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 
 
@@ -163,3 +165,15 @@ class FakePackageHosts(PackageHosts):
     @override
     async def groups(self) -> tuple[HostGroup, ...]:
         return self._groups
+
+
+class MemoryKeptRules(KeptRules):
+    """Rules in a list."""
+
+    def __init__(self) -> None:
+        self.rules: list[HostRule] = []
+
+    @override
+    def keep(self, rule: HostRule) -> None:
+        if rule not in self.rules:
+            self.rules.append(rule)

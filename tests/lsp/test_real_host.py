@@ -244,6 +244,20 @@ def test_changes_are_told_while_the_agent_works(server: Editor, workspace: Path)
     server.request("bbox/sessions/stop", session=session, mode="now")
 
 
+def test_an_editor_steers_the_network_of_a_running_agent(server: Editor, workspace: Path) -> None:
+    session = run(server, workspace, "wait")
+    server.until_state(session, "running")
+    server.request("bbox/subscribe", session=session, fromSeq=1, answersNetwork=True)
+    assert server.request("bbox/network/list", session=session)["questions"] == []
+    word = {"host": "new.test", "port": 22, "answer": "session"}
+    server.request("bbox/network/answer", session=session, **word)
+    rules = server.request("bbox/network/rules", session=session)
+    assert rules["added"] == [{"host": "new.test", "ports": [22]}]
+    told = server.until("bbox/event", lambda event: event["kind"] == "network.answered")
+    assert told["fields"] == word
+    server.request("bbox/sessions/stop", session=session, mode="now")
+
+
 def test_an_editor_is_told_of_a_host_that_was_killed_and_goes_on_with_the_next(
     server: Editor, workspace: Path
 ) -> None:

@@ -34,6 +34,9 @@ HOST_METHODS: Final = (
     "bbox/flush/apply",
     "bbox/flush/undo",
     "bbox/flush/forward",
+    "bbox/network/list",
+    "bbox/network/answer",
+    "bbox/network/rules",
 )
 RUN: Final = "bbox/run"
 LARGE_ANSWERS: Final = frozenset(

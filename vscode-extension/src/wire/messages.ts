@@ -23,6 +23,14 @@ export interface AgentsMessage {
 }
 
 /**
+ * What the user says.
+ *
+ * once: what waits now, and what follows within a minute; session: until the session ends;
+ * always: in every later session too; deny: not in this session, and without another question.
+ */
+export type Answer = "once" | "session" | "always" | "deny";
+
+/**
  * A branch with new commits, newest first; a flush fetches it to `ref`.
  *
  * `repository` is the work tree's directory in the workspace. `taken` says that the user's
@@ -188,7 +196,7 @@ export type EgressProfile = "permissive" | "standard" | "locked";
 export type EntryKind = "file" | "directory" | "symlink" | "special";
 
 /** Kinds of `bbox/event` (protocol.md, Events). */
-export type EventKind = "session.state" | "progress" | "changes" | "review" | "flush" | "network.blocked" | "network.open" | "network.close" | "credential.used" | "resource" | "warning" | "closed";
+export type EventKind = "session.state" | "progress" | "changes" | "review" | "flush" | "network.blocked" | "network.open" | "network.close" | "network.ask" | "network.answered" | "credential.used" | "resource" | "warning" | "closed";
 
 /** One thing that happened. `ts` is in seconds since the epoch; `fields` depend on the kind. */
 export interface EventMessage {
@@ -299,6 +307,33 @@ export interface InitializeResult {
   readonly version: string;
 }
 
+/**
+ * Allow or refuse a name and port, asked for or not; effective at once.
+ *
+ * `once` is for what waits and what follows within a minute, `session` until the session ends;
+ * `always` is written to the user's config as well.
+ */
+export interface NetworkAnswerParams {
+  readonly session: string;
+  readonly host: string;
+  readonly port: number;
+  readonly answer: Answer;
+}
+
+/** What waits for an answer now, oldest first. */
+export interface NetworkQuestions {
+  readonly session: string;
+  readonly questions: readonly QuestionMessage[];
+}
+
+/** What the session began with, and what the user added since. */
+export interface NetworkRulesMessage {
+  readonly session: string;
+  readonly profile: EgressProfile;
+  readonly rules: readonly RuleMessage[];
+  readonly added: readonly RuleMessage[];
+}
+
 /** Nothing to say; an object all the same. */
 export type NoParams = Readonly<Record<string, never>>;
 
@@ -335,6 +370,12 @@ export interface PlanMessage {
   readonly branches: readonly BranchMessage[];
 }
 
+/** A name and a port that the guest waits for. The name is the guest's word, never a link. */
+export interface QuestionMessage {
+  readonly host: string;
+  readonly port: number;
+}
+
 /**
  * What was done to a ref of the user's repository.
  *
@@ -369,6 +410,12 @@ export interface Reviewed {
   readonly session: string;
   readonly revision: number;
   readonly changes: readonly ChangeMessage[];
+}
+
+/** A name, or `*.` and a name; without ports 443 and 80. */
+export interface RuleMessage {
+  readonly host: string;
+  readonly ports: readonly number[];
 }
 
 /** How to run; what is left out is the agent's default. */
@@ -479,10 +526,15 @@ export interface StopParams {
   readonly mode?: HowToStop;
 }
 
-/** Hear of a session's events from a number on; the old ones are sent again. */
+/**
+ * Hear of a session's events from a number on; the old ones are sent again.
+ *
+ * A client that shows `network.ask` to the user says `answersNetwork`: unknown names wait for it.
+ */
 export interface SubscribeParams {
   readonly session: string;
   readonly fromSeq?: number;
+  readonly answersNetwork?: boolean;
 }
 
 /** Everything before `byte` has been shown. */

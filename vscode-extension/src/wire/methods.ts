@@ -19,6 +19,9 @@ import type {
   FlushUndoParams,
   ForwardMessage,
   ForwardParams,
+  NetworkAnswerParams,
+  NetworkQuestions,
+  NetworkRulesMessage,
   NoParams,
   PlanMessage,
   Reviewed,
@@ -68,6 +71,9 @@ export interface Requests {
   readonly "bbox/flush/apply": { readonly params: FlushApplyParams; readonly result: FlushMessage };
   readonly "bbox/flush/undo": { readonly params: FlushUndoParams; readonly result: FlushMessage };
   readonly "bbox/flush/forward": { readonly params: ForwardParams; readonly result: ForwardMessage };
+  readonly "bbox/network/list": { readonly params: SessionParams; readonly result: NetworkQuestions };
+  readonly "bbox/network/answer": { readonly params: NetworkAnswerParams; readonly result: Done };
+  readonly "bbox/network/rules": { readonly params: SessionParams; readonly result: NetworkRulesMessage };
   readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
 }
 
