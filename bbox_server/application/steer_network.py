@@ -12,7 +12,7 @@ from bbox_server.domain.egress.policy import EgressPolicy, with_rules
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.question import Answer, Question
 from bbox_server.domain.egress.relay import RunningRelay
-from bbox_server.domain.egress.rule import HostRule, host_rule
+from bbox_server.domain.egress.rule import HostRule, host_rule, is_host_name
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import EventKind, SessionObserver
 
@@ -99,6 +99,7 @@ class SteerNetwork:
             running = self._now()
             match answer:
                 case Answer.ONCE:
+                    _check_single(question)
                     await running.relay.allow_once(question)
                 case Answer.SESSION:
                     await self._add(rule, running)
@@ -130,7 +131,8 @@ class SteerNetwork:
         added = tuple(other for other in self._added if other != rule)
         await running.relay.update(with_rules(running.policy, added))
         self._added = added
-        await running.relay.deny(question)
+        if is_host_name(question.host):
+            await running.relay.deny(question)
 
     def _now(self) -> _Running:
         if self._running is None:
@@ -146,3 +148,12 @@ class SteerNetwork:
             # A relay that is gone is told by whoever waits for it.
             with suppress(BboxError):
                 await self._running.relay.let_ask(can_ask=self._attendants > 0)
+
+
+def _check_single(question: Question) -> None:
+    if not is_host_name(question.host):
+        raise BboxError(
+            ErrorCode.EGRESS_INVALID_RULE,
+            cause=f"{question} is a wildcard, and once is for one name.",
+            remediation="Allow it for the session, or write the name that is meant.",
+        )

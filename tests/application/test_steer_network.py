@@ -152,3 +152,14 @@ async def test_a_client_that_leaves_a_dead_network_is_no_failure(scene: Scene) -
         with pytest.raises(BboxError):
             await scene.network.answer(NEW, Answer.SESSION)
         assert scene.network.rules().added == ()
+
+
+async def test_a_wildcard_is_a_rule_and_no_answer_for_once(scene: Scene) -> None:
+    wild = Question(host="*.new.test", port=443)
+    async with scene.running():
+        with pytest.raises(BboxError, match="wildcard"):
+            await scene.network.answer(wild, Answer.ONCE)
+        await scene.network.answer(wild, Answer.SESSION)
+        assert scene.relay.connect("a.new.test", 443)
+        await scene.network.answer(wild, Answer.DENY)
+        assert not scene.relay.connect("a.new.test", 443)

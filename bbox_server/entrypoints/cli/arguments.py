@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
+from bbox_server.entrypoints.cli.network_command import add_network_options
 
 COMMANDS: Final = (
     "run",
@@ -22,6 +23,7 @@ COMMANDS: Final = (
     "discard",
     "sessions",
     "logs",
+    "network",
     "config",
     "trust",
     "list",
@@ -251,6 +253,7 @@ def _command_parsers() -> dict[str, Parser]:
     _add_review_command(parsers["review"])
     add_config_commands(parsers["config"])
     add_trust_options(parsers["trust"])
+    add_network_options(parsers["network"])
     _add_auth_command(parsers["auth"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
@@ -286,6 +289,7 @@ DESCRIPTIONS: Final = {
     "discard": "Throw a session and its changes away.",
     "sessions": "List sessions that run or wait for review.",
     "logs": "Show what happened in a session.",
+    "network": "Show what a session reached and was refused, and allow or deny hosts at once.",
     "list": "List the agents.",
     "config": "Write, show and check your configuration.",
     "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",

@@ -18,7 +18,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.review import Review
-from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, SessionId, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
@@ -29,6 +29,7 @@ from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
+from bbox_server.entrypoints.cli.network_view import summary_lines
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
 from bbox_server.entrypoints.cli.progress_mode import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
@@ -71,12 +72,15 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     async with services.gateway().start() as connection:
         with progress_view(values.progress, console) as progress:
             await ask(connection, "bbox/run", params, SessionMessage)
-            attached = AttachedTerminal(connection=connection, terminal=terminal, progress=progress)
+            attached = AttachedTerminal(
+                connection=connection, terminal=terminal, progress=progress, note=console.note
+            )
             ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
         review = RemoteReview(connection)
         outcome = await _outcome(ended, review)
+        _tell_blocked(connection.session, services, console)
         code = await _end(ended, values, services, console, review)
     if values.timings:
         spans = spans_of(services.logs.events(connection.session))
@@ -86,6 +90,11 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
+
+
+def _tell_blocked(session: SessionId, services: Services, console: Console) -> None:
+    if lines := summary_lines(services.logs.events(session)):
+        console.note("\n".join(lines))
 
 
 async def _dry_run(
@@ -118,7 +127,10 @@ async def attach(values: Namespace, services: Services, console: Console) -> int
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     async with services.gateway().connect(record.id) as connection:
         attached = AttachedTerminal(
-            connection=connection, terminal=terminal, progress=FanOut(observers=())
+            connection=connection,
+            terminal=terminal,
+            progress=FanOut(observers=()),
+            note=console.note,
         )
         ended = await follow(attached, connection, terminal, console)
     console.note(f"The agent has ended. Go on with: bbox review {record.id}")
