@@ -59,6 +59,23 @@ class Dialer:
             addresses, port = await self._addresses(target)
             return await _race(addresses, port)
 
+    async def dial_datagrams(self, target: Target) -> socket.socket:
+        """A non-blocking datagram socket, connected with the first allowed address.
+
+        Raises:
+            DialError: With the reason.
+        """
+        async with self._slots:
+            addresses, port = await self._addresses(target)
+        family = socket.AF_INET6 if ":" in addresses[0] else socket.AF_INET
+        upstream = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            upstream.connect((addresses[0], port))
+        except OSError as error:
+            upstream.close()
+            raise DialError(_reason(error)) from error
+        return upstream
+
     async def _addresses(self, target: Target) -> tuple[tuple[str, ...], int]:
         if target.name is None:
             found: tuple[str, ...] = (target.address,)

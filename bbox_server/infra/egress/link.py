@@ -7,9 +7,11 @@ from typing import Final, Never
 
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind, Transport
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.infra.egress.address import may_dial
 from bbox_server.infra.egress.bucket import TokenBucket
 from bbox_server.infra.egress.connections import Connections
 from bbox_server.infra.egress.datagram import build_datagram, parse_datagram
+from bbox_server.infra.egress.datagram_flows import DatagramFlows
 from bbox_server.infra.egress.frame import FrameReader, LinkViolationError
 from bbox_server.infra.egress.icmp import echo_reply, prohibited
 from bbox_server.infra.egress.link_context import GuestSide, HostSide
@@ -68,6 +70,7 @@ class GuestLink:
         self._ended = asyncio.Event()
         self._guest_mac: bytes | None = None
         self._connections: Connections | None = None
+        self._datagrams: DatagramFlows | None = None
         self._group: asyncio.TaskGroup | None = None
         self._nameserver: NameServer | None = None
 
@@ -76,6 +79,8 @@ class GuestLink:
         self._policy = policy
         if self._connections is not None:
             self._connections.update(policy)
+        if self._datagrams is not None and not policy.is_permissive:
+            self._datagrams.close()
 
     async def run(self) -> None:
         """Serve until QEMU closes the socket or breaks the protocol."""
@@ -97,6 +102,8 @@ class GuestLink:
         self._wire.close()
         if self._connections is not None:
             self._connections.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
         self._host.log.flush()
 
     async def _tick(self) -> None:
@@ -104,6 +111,8 @@ class GuestLink:
             await asyncio.sleep(_TICK_S)
             if self._connections is not None:
                 self._connections.tick()
+            if self._datagrams is not None:
+                self._datagrams.tick()
             self._host.log.tick()
 
     def _on_readable(self) -> None:
@@ -135,14 +144,14 @@ class GuestLink:
     def _is_guest(self, mac: bytes) -> bool:
         if self._guest_mac is None and not mac[0] & _GROUP_BIT:
             self._guest_mac = mac
-            self._connections = self._new_connections(mac)
+            self._begin(mac)
         return mac == self._guest_mac
 
-    def _new_connections(self, mac: bytes) -> Connections | None:
-        if self._group is None:
-            return None
-        guest = GuestSide(wire=self._wire, mac=mac, names=self._names, group=self._group)
-        return Connections(guest, self._host, self._policy)
+    def _begin(self, mac: bytes) -> None:
+        if self._group is not None:
+            guest = GuestSide(wire=self._wire, mac=mac, names=self._names, group=self._group)
+            self._connections = Connections(guest, self._host, self._policy)
+            self._datagrams = DatagramFlows(guest, self._host, self._send_packet)
 
     def _take_packet(self, frame: Frame) -> None:
         packet = parse_packet(frame.body)
@@ -168,6 +177,8 @@ class GuestLink:
                 self._policy,
                 lambda answer: self._send_datagram(guest_port, answer),
             )
+        elif self._datagrams is not None and self._may_pass(packet, port):
+            self._datagrams.take(packet.destination, datagram, self._policy)
         elif port not in _QUIET_PORTS:
             self._prohibit(frame, packet)
             self._host.log.repeated(
@@ -180,6 +191,14 @@ class GuestLink:
                     reason=BlockReason.UDP_NOT_ALLOWED,
                 )
             )
+
+    def _may_pass(self, packet: Packet, port: int) -> bool:
+        """In permissive alone, and never to another name server: its names would be unknown."""
+        if not self._policy.is_permissive or port == _DNS_PORT:
+            return False
+        if self._names.name(packet.destination) is not None:
+            return True
+        return may_dial(address_text(packet.destination), allow_private=False)
 
     def _take_other(self, frame: Frame, packet: Packet) -> None:
         is_ping = packet.protocol == PROTOCOL_ICMP and packet.destination == GATEWAY

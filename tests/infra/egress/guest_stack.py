@@ -201,6 +201,7 @@ class GuestStack:
         self.connections: dict[tuple[int, bytes, int], Connection] = {}
         self.answers: dict[int, Answer] = {}
         self.others: list[bytes] = []
+        self.datagrams: list[bytes] = []
         self.bad_checksums = 0
         self.is_gone = False
 
@@ -256,6 +257,8 @@ class GuestStack:
         connection = self.connections.get((port, packet[12:16], remote_port))
         if packet[9] == 6 and connection is not None:
             connection.take(body)
+        elif packet[9] == 17 and remote_port != 53:
+            self.datagrams.append(body[8:])
         elif packet[9] == 17:
             answer = Answer(body[8:])
             self.answers[answer.id] = answer
