@@ -2,6 +2,7 @@
 """What a hostile guest sends, and that the network of its neighbour in time still works."""
 
 import asyncio
+import dataclasses
 import random
 import socket
 import struct
@@ -298,3 +299,28 @@ async def test_damaged_frames_of_a_real_connection_stop_nobody(seed: int) -> Non
             frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
             net.guest.send(bytes(frame))
         await still_works(net)
+
+
+async def test_a_flood_of_unknown_names_while_someone_could_answer_asks_little() -> None:
+    async with network(World(can_ask=True)) as net:
+        addresses = [(await net.guest.resolve(f"n{number}.test")).address for number in range(150)]
+        for number, address in enumerate(addresses):
+            for port in (443, 22):
+                net.guest.send(ethernet(ipv4(address, 6, syn((number + 1, port)))))
+        await net.guest.flushed()
+        await net.guest.resolve("last.test")
+        asked = [event for event in net.events if event.kind is EgressEventKind.ASK]
+        opened = [event for event in net.events if event.kind is EgressEventKind.OPEN]
+        assert len(asked) == 16
+        assert opened == []
+        assert len(net.events) <= 16 + 258
+
+
+async def test_a_flood_of_one_name_that_waits_leaves_room_for_others() -> None:
+    async with server() as upstream:
+        world = dataclasses.replace(one_host(NAME, upstream), can_ask=True)
+        async with network(world) as net:
+            address = (await net.guest.resolve("new.test")).address
+            for port in range(380):
+                net.guest.send(ethernet(ipv4(address, 6, syn((port + 1, PORT)))))
+            await still_works(net)
