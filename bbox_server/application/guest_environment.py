@@ -77,6 +77,12 @@ def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVa
     return carry((*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, never)
 
 
+def has_own_credential(agent: Agent | None, forwarded: ForwardedVariables) -> bool:
+    """Whether a variable that the agent itself understands lets it do without a provider's key."""
+    patterns = agent.env_forward if agent else ()
+    return any(matches(pattern, name) for pattern in patterns for name in forwarded.secrets)
+
+
 def guest_environment(
     forwarded: ForwardedVariables,
     agent: Agent | None,

@@ -13,6 +13,7 @@ from bbox_server.application.guest_environment import (
     check_required,
     forwarded_variables,
     guest_environment,
+    has_own_credential,
     own_variables,
     tell_forwarded,
 )
@@ -89,7 +90,9 @@ class PrepareRun:
         request, agent = run.request, run.agent
         login = self.logins.load(agent, request.login)
         check_required(request, agent)
-        served = _served(agent, request.environ, has_login=_has_login(login, request))
+        forwarded = forwarded_variables(request, agent)
+        has_login = _has_login(login, request) or has_own_credential(agent, forwarded)
+        served = _served(agent, request.environ, has_login=has_login)
         found = await self.gather(request, agent)
         lend_git = LendGit(known_hosts=self.known_hosts, progress=self.progress)
         git = await lend_git(request, found.identity)
@@ -97,7 +100,6 @@ class PrepareRun:
         access = _access(served, placeholder)
         resources = _resources(request.resources, agent, found.verdict.accelerator)
         command = _command(request, agent, found.root)
-        forwarded = forwarded_variables(request, agent)
         files = agent.guest_files(access, GUEST_WORKSPACE) if agent else ()
         settings = await self.settings(request, agent, files)
         own = own_variables(
@@ -184,7 +186,12 @@ def _served(
     """The agent's providers whose keys are here; one at least, or it could do nothing."""
     if agent is None:
         return ()
-    routes = [ROUTES[provider.id] for provider in agent.providers if provider.routed]
+    routes = [
+        route
+        for route in (ROUTES[provider.id] for provider in agent.providers if provider.routed)
+        # Where the user lets the agent have the key itself, the proxy is not in its way.
+        if not set(agent.own_keys) & set(route.credential.environment_names)
+    ]
     found, missing = [], []
     for route in routes:
         upstream = environ.get(route.upstream_variable, "")

@@ -355,3 +355,27 @@ async def test_a_key_is_forwarded_only_where_the_user_spells_it_out(ground: Grou
     plan = await ground.plan(key)
     assert plan.launch.env["OPENAI_API_KEY"] == "sk-real"
     assert any("OPENAI_API_KEY" in text for text in ground.progress.warnings)
+
+
+async def test_an_agent_that_has_the_key_itself_does_not_use_the_proxy(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry(
+        [replace(TOOL, env_forward=("OPENAI_API_KEY",), own_keys=("OPENAI_API_KEY",))]
+    )
+    plan = await ground.plan({"OPENAI_API_KEY": "sk-real"})
+    assert plan.launch.credentials is None
+    assert plan.launch.env["OPENAI_API_KEY"] == "sk-real"
+    assert any("OPENAI_API_KEY" in text for text in ground.progress.warnings)
+
+
+async def test_a_token_that_the_agent_understands_takes_the_place_of_a_key(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry([replace(TOOL, env_forward=("TOOL_*",))])
+    plan = await ground.plan({"OPENAI_API_KEY": "", "TOOL_OAUTH_TOKEN": "t"})
+    assert plan.launch.credentials is None
+    assert ("TOOL_OAUTH_TOKEN", "t") in plan.launch.env.items()
+
+
+async def test_a_setting_of_the_agent_takes_no_keys_place(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry([replace(TOOL, env_forward=("TOOL_*",))])
+    with pytest.raises(BboxError) as caught:
+        await ground.plan({"OPENAI_API_KEY": "", "TOOL_THEME": "dark"})
+    assert caught.value.code is ErrorCode.CREDENTIAL_MISSING
