@@ -2,6 +2,7 @@
 """The environment of a run: what is carried from the host, and what can't be overridden."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 from bbox_server.domain.agent import Access, Agent
@@ -71,10 +72,17 @@ def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVa
     patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
     never = {
         name: why
-        for name, why in NEVER_FORWARDED.items()
+        for name, why in {**NEVER_FORWARDED, **_own_keys_stay(agent)}.items()
         if why != KEY_STAYS or agent is None or name not in agent.own_keys
     }
     return carry((*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, never)
+
+
+def _own_keys_stay(agent: Agent | None) -> dict[str, str]:
+    """As for the known providers, for those that the user's config defines."""
+    routes = (one.own_route for one in (agent.providers if agent else ()))
+    names = (route.credential.environment_names for route in routes if route is not None)
+    return dict.fromkeys(chain.from_iterable(names), KEY_STAYS)
 
 
 def has_own_credential(agent: Agent | None, forwarded: ForwardedVariables) -> bool:

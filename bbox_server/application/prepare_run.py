@@ -188,7 +188,7 @@ def _served(
         return ()
     routes = [
         route
-        for route in (ROUTES[provider.id] for provider in agent.providers if provider.routed)
+        for route in (one.own_route or ROUTES[one.id] for one in agent.providers if one.routed)
         # Where the user lets the agent have the key itself, the proxy is not in its way.
         if not set(agent.own_keys) & set(route.credential.environment_names)
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final, NewType, Protocol
 
-from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.credential import PlaceholderToken, ProviderId, ProviderRoute
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
@@ -62,11 +62,13 @@ class AgentProvider:
     Attributes:
         hosts: Reached directly; not needed while the credential proxy serves the provider.
         env: Templates that point the agent to the proxy instead.
+        own_route: Where the user's config defines the provider.
     """
 
     id: ProviderId
     hosts: tuple[HostRule, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    own_route: ProviderRoute | None = None
 
     @property
     def routed(self) -> bool:
@@ -154,7 +156,9 @@ class Agent:
         env: dict[str, str] = {}
         for provider in self.providers:
             if provider.id in access:
-                values = _values(access, HostPath(""))
+                where = access[provider.id]
+                here = {"base_url": where.base_url, "placeholder": where.placeholder}
+                values = {**_values(access, HostPath("")), **here}
                 env |= {name: fill(text, values) for name, text in provider.env.items()}
         return env
 

@@ -17,6 +17,7 @@ from bbox_server.application.plan_run import PlanRun, RunPlan
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentFile, AgentProvider, MemoryShares
+from bbox_server.domain.config.provider_section import ProviderSection
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.egress.group import HostGroup, PackageHosts
 from bbox_server.domain.error import BboxError, ErrorCode
@@ -379,3 +380,19 @@ async def test_a_setting_of_the_agent_takes_no_keys_place(ground: Ground) -> Non
     with pytest.raises(BboxError) as caught:
         await ground.plan({"OPENAI_API_KEY": "", "TOOL_THEME": "dark"})
     assert caught.value.code is ErrorCode.CREDENTIAL_MISSING
+
+
+async def test_the_key_of_an_own_provider_stays_on_the_host(ground: Ground) -> None:
+    own = ProviderSection(
+        base_url="https://api.acme.dev/v1",
+        key="ACME_KEY",
+        env={"ACME_URL": "${base_url}", "ACME_TOKEN": "${placeholder}"},
+    )
+    agent = replace(TOOL, providers=(own.provider("acme"),), env_forward=("ACME_*",), files=())
+    ground.agents = FakeAgentRegistry([agent])
+    plan = await ground.plan({"ACME_KEY": "sk-real", "OPENAI_API_KEY": ""})
+    assert plan.launch.credentials is not None
+    (served,) = plan.launch.credentials.routes
+    assert (served.route.upstream, served.key.value) == ("https://api.acme.dev/v1", "sk-real")
+    assert plan.launch.env["ACME_URL"] == "http://192.168.127.1:4484/own/acme"
+    assert "sk-real" not in plan.launch.env.values()

@@ -1,9 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbox_server.domain.credential import ANTHROPIC, GOOGLE, OPENAI, Secret, ServedRoute
+from bbox_server.domain.credential import (
+    ANTHROPIC,
+    GOOGLE,
+    OPENAI,
+    ApiKey,
+    KeyHeader,
+    Secret,
+    ServedRoute,
+)
 from bbox_server.domain.forwarding import (
     BodyScrubber,
     audit_path,
@@ -172,6 +182,21 @@ def test_the_hosts_key_takes_the_place_of_the_placeholder() -> None:
     headers = request_headers([("authorization", "Bearer placeholder")], SERVED)
     assert [value for name, value in headers if name.lower() == "authorization"] == [
         f"Bearer {KEY}"
+    ]
+
+
+def test_a_header_of_the_users_own_provider_carries_both_keys() -> None:
+    header = KeyHeader(name="X-Acme", prefix="Token ")
+    route = replace(OPENAI, credential=ApiKey(header=header, environment_names=("K",)))
+    served = ServedRoute(route=route, key=Secret(value=KEY))
+    asked = [("x-acme", "Token p"), ("Accept", "*/*")]
+    assert holds_placeholder(asked, "p", [served])
+    assert not holds_placeholder([("x-acme", "Token q")], "p", [served])
+    assert not holds_placeholder(asked, "p", [SERVED])
+    assert request_headers(asked, served) == [
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "identity"),
+        ("X-Acme", f"Token {KEY}"),
     ]
 
 

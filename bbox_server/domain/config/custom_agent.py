@@ -69,6 +69,9 @@ def custom_agent(name: str, section: AgentSection, defaults: DefaultsSection) ->
         settings=tuple(map(_entry, section.settings or ())),
         credential_paths=tuple(map(_cleaned, section.credentials.persist or ())),
         egress_hosts=section.egress_hosts or {},
+        providers=tuple(
+            provider.provider(own) for own, provider in (section.providers or {}).items()
+        ),
     )
 
 

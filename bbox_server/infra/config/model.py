@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bbox_server.infra.config.provider_model import ProviderModel, ProviderName
 from bbox_server.infra.config.scalars import (
     AgentMcpMode,
     AnyValue,
@@ -254,6 +255,9 @@ class AgentModel(Section):
     egress_profile: Profile = key("The network profile.", "standard")
     egress_hosts: EgressHostsModel | None = key("Hosts of an agent of your own, by profile.", {})
     allow_hosts: tuple[HostModel, ...] | None = key("More hosts.", [{"name": "api.example.com"}])
+    providers: dict[ProviderName, ProviderModel] | None = key(
+        "Providers of your own, whose keys stay on the host. In the global file only.", {}
+    )
     mcp: AgentMcpModel | None = key("MCP servers.", {})
     settings_import: SettingsModel | None = key("Your own settings.", {})
 

@@ -23,6 +23,7 @@ from bbox_server.domain.config.mcp_section import (
     McpWorkloadTools,
 )
 from bbox_server.domain.config.problem import Fault, KeyPath
+from bbox_server.domain.config.provider_section import ProviderSection
 from bbox_server.domain.config.sections import (
     AuthSection,
     Config,
@@ -43,6 +44,7 @@ from bbox_server.domain.settings import (
     SettingsKind,
 )
 from bbox_server.infra.config import model as models
+from bbox_server.infra.config.provider_model import ProviderModel
 
 _S = TypeVar("_S")
 
@@ -180,9 +182,18 @@ def agent_of(model: models.AgentModel) -> AgentSection:
         egress_profile=model.egress_profile,
         egress_hosts=_egress_hosts(model.egress_hosts),
         allow_hosts=_hosts(model.allow_hosts),
+        providers=_providers(model.providers),
         mcp=_agent_mcp(model.mcp or models.AgentMcpModel()),
         settings_import=_settings(model.settings_import),
     )
+
+
+def _providers(
+    found: dict[str, ProviderModel] | None,
+) -> dict[str, ProviderSection] | None:
+    if found is None:
+        return None
+    return {name: _same(ProviderSection, model) for name, model in found.items()}
 
 
 def _egress_hosts(

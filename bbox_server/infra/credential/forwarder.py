@@ -90,7 +90,8 @@ class Forwarder:
             return _refusal(refusal)
 
     def _admit(self, request: web.BaseRequest, tally: _Tally) -> tuple[ServedRoute, str]:
-        if not holds_placeholder(request.headers.items(), self._spec.placeholder):
+        spec = self._spec
+        if not holds_placeholder(request.headers.items(), spec.placeholder, spec.routes):
             raise _RefusedError(401, "placeholder", "This is not the placeholder of this run.")
         if self._active > ACTIVE_LIMIT:
             raise _RefusedError(503, "busy", f"More than {ACTIVE_LIMIT} requests at once.")

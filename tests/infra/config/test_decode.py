@@ -65,6 +65,13 @@ agents:
     egress_profile: standard
     egress_hosts: {locked: [{name: a.dev}], standard: [{name: b.dev, ports: [22]}], permissive: []}
     allow_hosts: [{name: c.dev}]
+    providers:
+      acme-ai:
+        base_url: https://api.acme.dev/v1/
+        key: ACME_KEY
+        header: X-Acme-Key
+        prefix: "Token "
+        env: {ACME_URL: "${base_url}", ACME_TOKEN: "${placeholder}"}
     mcp:
       enabled: false
       mode: config
