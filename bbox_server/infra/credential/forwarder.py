@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passes the guest's requests on to the providers, with the host's keys."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from bbox_server.domain.forwarding import (
     response_headers,
     upstream_url,
 )
+from bbox_server.infra.credential.connecting import connected
 
 ACTIVE_LIMIT: Final = 64
 """Requests at once; an agent with a dozen sub-agents stays well below."""
@@ -112,16 +114,20 @@ class Forwarder:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
-        call = self._session.request(
-            request.method,
-            URL(url, encoded=True),
-            headers=request_headers(list(request.headers.items()), served),
-            data=_counted_body(request, tally) if request.can_read_body else None,
-            proxy=self._outer_proxies[served.route.provider],
-            allow_redirects=False,
-        )
+        headers = request_headers(list(request.headers.items()), served)
+
+        async def ask() -> aiohttp.ClientResponse:
+            return await self._session.request(
+                request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=_counted_body(request, tally) if request.can_read_body else None,
+                proxy=self._outer_proxies[served.route.provider],
+                allow_redirects=False,
+            )
+
         try:
-            upstream = await call
+            upstream = await connected(ask, asyncio.sleep)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(served, error) from error
         async with upstream:
