@@ -44,6 +44,7 @@ from bbox_server.domain.identity import (
     author_environment,
 )
 from bbox_server.domain.image import RootFilesystem
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.launch import GUEST_HOME, GUEST_WORKSPACE, Launch
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase, ProgressObserver
@@ -123,7 +124,9 @@ class PrepareRun:
             snapshot=found.snapshot,
             resources=resources,
             policy=_policy(run, served, found.package_rules, git),
-            credentials=_proxy_spec((*served, *git.routes), placeholder, directories),
+            credentials=_proxy_spec(
+                (*served, *git.routes), placeholder, directories, run.config.keys
+            ),
             trusted_certificates=self.trusted_certificates,
             ssh_agent=git.agent,
             login=login,
@@ -218,11 +221,15 @@ def _proxy_spec(
     served: tuple[ServedRoute, ...],
     placeholder: PlaceholderToken,
     directories: SessionDirectories,
+    limits: KeyLimits,
 ) -> CredentialProxySpec | None:
     if not served:
         return None
     return CredentialProxySpec(
-        socket=below(directories.runtime, PROXY_SOCKET), placeholder=placeholder, routes=served
+        socket=below(directories.runtime, PROXY_SOCKET),
+        placeholder=placeholder,
+        routes=served,
+        limits=limits,
     )
 
 

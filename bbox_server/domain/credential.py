@@ -9,6 +9,7 @@ from typing import Final, NewType, Protocol
 from urllib.parse import urlsplit
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.session import EventValue, SessionObserver
 from bbox_server.domain.workspace import HostPath
 
@@ -133,6 +134,7 @@ class CredentialProxySpec:
     socket: HostPath
     placeholder: PlaceholderToken
     routes: tuple[ServedRoute, ...]
+    limits: KeyLimits = field(default_factory=KeyLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

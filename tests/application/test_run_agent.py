@@ -29,6 +29,7 @@ from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode, first_error
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun, EventKind, ExitStatus, SessionState
@@ -651,3 +652,11 @@ async def test_a_profile_that_is_asked_for_without_hosts_is_refused(house: House
     with pytest.raises(BboxError) as raised:
         await house.run(a_request(egress_profile=EgressProfile.LOCKED))
     assert raised.value.code is ErrorCode.EGRESS_INVALID_RULE
+
+
+async def test_the_limits_of_keys_reach_the_proxy(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    configured(house, "keys: {requests: 7}", "keys: {requests_per_minute: 3, requests: 70}")
+    await house.run(a_request())
+    (spec,) = house.proxy.specs
+    assert spec.limits == KeyLimits(requests=7, requests_per_minute=3)

@@ -14,6 +14,7 @@ from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.settings import SettingsImport
 
 Mebibytes = NewType("Mebibytes", int)
@@ -120,6 +121,7 @@ class Config:
     git: GitSection = field(default_factory=GitSection)
     settings_import: SettingsImport = field(default_factory=SettingsImport)
     auth: AuthSection = field(default_factory=AuthSection)
+    keys: KeyLimits = field(default_factory=KeyLimits)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)
     agents: Mapping[str, AgentSection] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bbox_server.infra.config.keys_model import KeysModel
 from bbox_server.infra.config.provider_model import ProviderModel, ProviderName
 from bbox_server.infra.config.scalars import (
     AgentMcpMode,
@@ -274,6 +275,7 @@ class ConfigModel(Section):
     git: GitModel | None = key("What of your git access the guest may use.", {})
     settings_import: SettingsModel | None = key("Your own settings of an agent.", {})
     auth: AuthModel | None = key("An agent's own login. In the global file only.", {})
+    keys: KeysModel | None = key("Limits for a session's use of your providers' keys.", {})
     runtime: RuntimeModel | None = key("Accepted for compatibility.", {})
     agents: dict[Annotated[str, Field(max_length=256)], AgentModel | None] | None = key(
         "Agents by name: changes of a built-in one, or one of your own.", {}

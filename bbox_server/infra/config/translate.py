@@ -37,6 +37,7 @@ from bbox_server.domain.config.sections import (
 )
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule, host_rule
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.settings import (
     SettingsCategory,
     SettingsFormat,
@@ -64,6 +65,7 @@ def config_of(model: models.ConfigModel) -> tuple[Config, tuple[Fault, ...]]:
         git=_same(GitSection, model.git),
         settings_import=_settings(model.settings_import),
         auth=_same(AuthSection, model.auth),
+        keys=_same(KeyLimits, model.keys),
         runtime=_same(RuntimeSection, model.runtime),
         agents={name: agent_of(agent) for name, agent in _agents(model)},
     )

@@ -2,6 +2,7 @@
 """Passes the guest's requests on to the providers, with the host's keys."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from bbox_server.domain.forwarding import (
     response_headers,
     upstream_url,
 )
+from bbox_server.domain.key_limits import KeyUse, OverLimit
 from bbox_server.infra.credential.connecting import connected
 
 ACTIVE_LIMIT: Final = 64
@@ -38,8 +40,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 class _RefusedError(Exception):
     """The proxy answers itself."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
+        self.wait_s = wait_s
         self.status = status
         self.reason = reason
         self.message = message
@@ -71,6 +74,7 @@ class Forwarder:
         self._outer_proxies = outer_proxies
         self._audit = audit
         self._active = 0
+        self._use = KeyUse(limits=spec.limits)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, and report it whatever happens to it."""
@@ -81,6 +85,7 @@ class Forwarder:
             return await self._answer(request, tally)
         finally:
             self._active -= 1
+            self._use.add(tally.up_bytes + tally.down_bytes)
             self._audit(_use(request, tally, started))
 
     async def _answer(self, request: web.BaseRequest, tally: _Tally) -> web.StreamResponse:
@@ -106,6 +111,9 @@ class Forwarder:
         url = upstream_url(request.raw_path, served)
         if url is None:
             raise _RefusedError(400, "path", "The path could leave the provider's base URL.")
+        over = self._use.take(time.monotonic())
+        if over is not None:
+            raise _over(over)
         return served, url
 
     async def _forward(
@@ -177,10 +185,19 @@ def _unreachable(served: ServedRoute, error: Exception) -> _RefusedError:
     return _RefusedError(502, "upstream", f"{served.route.provider} can't be reached: {text}")
 
 
+def _over(over: OverLimit) -> _RefusedError:
+    # Clients repeat after 429; a budget does not come back, so that they must not.
+    if over.wait_s is None:
+        return _RefusedError(403, "budget", over.text)
+    return _RefusedError(429, "rate", over.text, over.wait_s)
+
+
 def _refusal(refusal: _RefusedError) -> web.Response:
     # The shape that the providers' own clients know how to show.
     error = {"message": f"bbox: {refusal.message}", "type": "bbox", "code": refusal.reason}
-    return web.json_response({"error": error}, status=refusal.status)
+    later = refusal.wait_s
+    headers = {} if later is None else {"Retry-After": str(math.ceil(later))}
+    return web.json_response({"error": error}, status=refusal.status, headers=headers)
 
 
 def _use(request: web.BaseRequest, tally: _Tally, started: float) -> CredentialUse:

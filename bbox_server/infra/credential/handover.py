@@ -18,6 +18,7 @@ from bbox_server.domain.credential import (
     Secret,
     ServedRoute,
 )
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.workspace import HostPath
 
 
@@ -48,6 +49,7 @@ def decode(data: bytes) -> Handover:
             socket=HostPath(spec["socket"]),
             placeholder=PlaceholderToken(spec["placeholder"]),
             routes=tuple(_served(served) for served in spec["routes"]),
+            limits=KeyLimits(**spec["limits"]),
         ),
         uid=message["uid"],
         gid=message["gid"],

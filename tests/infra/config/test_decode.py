@@ -78,6 +78,7 @@ agents:
       authz: {profile: custom}
       inject: [{guest_path: .c.json, format: json, merge: {a: [1, true, 1.5, "x", null]}}]
     settings_import: {enabled: false, categories: {rules: false}}
+keys: {requests: 2000, requests_per_minute: 60, data: 500m}
 """
 
 
@@ -177,6 +178,13 @@ def test_anchors_and_merges_work_as_elsewhere() -> None:
         ("agents: {a: {image: 'A B'}}", "agents.a.image"),
         ("agents: {a: {command: acme}}", "it must be a list"),
         ("agents: {a: {default_env: {A: [1]}}}", "it must be a text, not a list"),
+        ("keys: {requests: 0}", "f:1:8: keys.requests: it must be a whole number from 1"),
+        ("keys: {requests_per_minute: 1.5}", "it must be a whole number from 1 to 1000000"),
+        ("keys: {requests: 99999999999999999999}", "it must be a whole number from 1"),
+        ("keys: {data: 0}", "it must be from 1m to 1048576m"),
+        ("keys: {data: 9x}", "keys.data"),
+        ("keys: {data: []}", "it must be a size"),
+        ("keys: {request: 1}", "did you mean requests?"),
         ("a: 1\na: 2", "f:2:1: the key 'a' is there twice"),
         ("bad: [", "no valid YAML"),
         ("a: *b", "has no anchor before it"),

@@ -20,6 +20,7 @@ from bbox_server.domain.credential import (
     Secret,
     ServedRoute,
 )
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.credential.proxy import ProcessCredentialProxy, ProxyProcess
 from bbox_server.infra.process.sandbox_user import resolve_sandbox_user
@@ -85,7 +86,9 @@ class Guest:
 
 @asynccontextmanager
 async def proxied(
-    upstream: str, environment: Mapping[str, str] | None = None
+    upstream: str,
+    environment: Mapping[str, str] | None = None,
+    limits: KeyLimits | None = None,
 ) -> AsyncIterator[Guest]:
     """A running proxy for one provider, and a guest that holds the placeholder."""
     route: ProviderRoute = OPENAI.to(upstream)
@@ -96,6 +99,7 @@ async def proxied(
             socket=HostPath(f"{directory}/keys"),
             placeholder=PLACEHOLDER,
             routes=(ServedRoute(route=route, key=Secret(value=KEY)),),
+            limits=limits or KeyLimits(),
         )
         async with proxy.start(spec, observer) as running, _session(spec.socket) as session:
             assert isinstance(running, ProxyProcess)
@@ -113,11 +117,13 @@ async def _session(socket: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def serving(answer: Answer, *, cancels: bool = False) -> AsyncIterator[Guest]:
+async def serving(
+    answer: Answer, *, cancels: bool = False, limits: KeyLimits | None = None
+) -> AsyncIterator[Guest]:
     """A proxy before a provider that answers so."""
     async with (
         provider(answer, cancels=cancels) as port,
-        proxied(f"http://127.0.0.1:{port}/v1") as guest,
+        proxied(f"http://127.0.0.1:{port}/v1", limits=limits) as guest,
     ):
         yield guest
 
