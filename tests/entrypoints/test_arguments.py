@@ -21,7 +21,14 @@ def test_options_stand_before_or_after_the_agent() -> None:
 
 
 def test_what_has_no_effect_here_is_accepted() -> None:
-    assert parse(["codex", "--no-firmware-download"], "1").values.agent == "codex"
+    words = ("--no-firmware-download", "--no-mcp", "--debug", "--ssh-port", "2222")
+    assert parse(["codex", *words], "1").values.agent == "codex"
+
+
+def test_an_option_is_written_in_full() -> None:
+    with pytest.raises(BboxError) as caught:
+        parse(["codex", "--mem", "4g"], "1")
+    assert caught.value.code is ErrorCode.CLI_USAGE
 
 
 def test_lists_are_repeatable() -> None:

@@ -64,6 +64,15 @@ def test_simple_lines_have_the_known_prefixes() -> None:
     ]
 
 
+@pytest.mark.parametrize("mode", ["simple", "spinner", "none"])
+def test_a_warning_of_several_lines_is_one_step(mode: str) -> None:
+    screen = Screen()
+    with progress_view(mode, console(screen)) as progress:
+        progress.warned("Look:\n   done: nothing\x1b[2J")
+    lines = [line for line in screen.getvalue().splitlines() if "Look" not in line]
+    assert lines == [f"{' ' * 9}   done: nothing\\x1b[2J"]
+
+
 def test_a_log_has_time_level_and_every_phase() -> None:
     lines = [line.partition(" ") for line in shown("log").splitlines()]
     assert all(re.fullmatch(r"[0-9T:.+-]{29}", at) for at, _, _ in lines)

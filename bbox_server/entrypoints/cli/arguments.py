@@ -4,7 +4,7 @@
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
 
 from typing_extensions import override
 
@@ -44,7 +44,13 @@ examples:
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong once, as an error of ours, without the usage (compat CLI-02)."""
+    """Says what is wrong once, as an error of ours, without the usage (compat CLI-02).
+
+    An option is written in full: the next version may have two that begin alike.
+    """
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 (argparse's own)
+        super().__init__(allow_abbrev=False, **settings)
 
     @override
     def error(self, message: str) -> NoReturn:
@@ -126,6 +132,7 @@ def _run_parser(prog: str) -> Parser:
     _add_policy_options(parser)
     _add_login_options(parser)
     _add_review_options(parser)
+    _add_options_without_effect(parser)
     parser.add_argument(
         "--progress",
         choices=PROGRESS_MODES,
@@ -154,13 +161,23 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="acknowledge direct mode for this directory"
     )
-    parser.add_argument(
-        "--no-firmware-download", action="store_true", help="no effect: nothing is downloaded"
-    )
     parser.add_argument("--cpus", type=int, default=0, metavar="N", help="virtual CPUs")
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(
         "--tmp-size", metavar="SIZE", default="", help="keep temporary files in memory, up to this"
+    )
+
+
+def _add_options_without_effect(parser: Parser) -> None:
+    """What brood-box needs and bbox doesn't: a script that gives it runs as well."""
+    for name, why in (
+        ("--no-firmware-download", "nothing is downloaded"),
+        ("--no-mcp", "no MCP server is reached"),
+        ("--debug", "`bbox logs` tells it all"),
+    ):
+        parser.add_argument(name, action="store_true", help=f"no effect: {why}")
+    parser.add_argument(
+        "--ssh-port", type=int, metavar="PORT", help="no effect: the guest's shell is on no port"
     )
 
 

@@ -25,7 +25,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProgressStep:
-    """One thing to show; `message` is escaped, `took_s` is there at the end of a phase."""
+    """One thing to show; `message` is escaped line by line, `took_s` is there when a phase ends."""
 
     step: Step
     message: str
@@ -81,7 +81,8 @@ class ProgressView(ProgressObserver):
     def _tell(
         self, step: Step, message: str, phase: Phase | None = None, took_s: float | None = None
     ) -> None:
-        told = ProgressStep(step=step, message=escape_text(message), phase=phase, took_s=took_s)
+        escaped = "\n".join(map(escape_text, message.split("\n")))
+        told = ProgressStep(step=step, message=escaped, phase=phase, took_s=took_s)
         if Phase.TERMINAL not in self._started:
             self._show(told)
         elif step is Step.WARNED:

@@ -33,6 +33,7 @@ PREFIXES: Final = {
     Step.NOTED: "   info: ",
     Step.WARNED: "   warn: ",
 }
+CONTINUED: Final = " " * 9
 LEVELS: Final = {Step.FAILED: "ERROR", Step.WARNED: "WARNING"}
 
 
@@ -43,10 +44,15 @@ def printer(line: Callable[[ProgressStep], str], stream: TextIO) -> Show:
         if text := line(step):
             # A window that was closed: the run must still be ended in order.
             with contextlib.suppress(OSError):
-                stream.write(f"{text}\n")
+                stream.write(f"{indented(text)}\n")
                 stream.flush()
 
     return show
+
+
+def indented(text: str) -> str:
+    """Lines after the first one stand apart: none of them can pass for a step."""
+    return text.replace("\n", f"\n{CONTINUED}")
 
 
 def simple(step: ProgressStep) -> str:

@@ -9,7 +9,7 @@ from typing import Final, Self, TextIO
 
 from bbox_server.domain.progress import Phase
 from bbox_server.entrypoints.cli.progress import ProgressStep, Step
-from bbox_server.entrypoints.cli.progress_lines import is_quiet
+from bbox_server.entrypoints.cli.progress_lines import indented, is_quiet
 from bbox_server.entrypoints.cli.style import Style
 
 ERASE_LINE: Final = "\r\x1b[2K"
@@ -55,7 +55,7 @@ class Spinner:
             else:
                 self._erase()
                 self._moving.pop(step.phase, None)
-                self._put(f"{self._line(step)}\n")
+                self._put(f"{indented(self._line(step))}\n")
             self._draw()
 
     def _line(self, step: ProgressStep) -> str:
@@ -80,7 +80,7 @@ class Spinner:
         """The phase that was heard of last: image and snapshot go on at the same time."""
         if not self._moving:
             return
-        newest = list(self._moving.values())[-1]
+        newest = list(self._moving.values())[-1].partition("\n")[0]
         # A line that wraps could not be erased.
         text = newest[: max(1, self._columns() - 3)]
         self._put(f"{ERASE_LINE}{self._style.cyan(next(self._frames))} {text}")
