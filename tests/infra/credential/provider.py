@@ -89,9 +89,10 @@ async def proxied(
     upstream: str,
     environment: Mapping[str, str] | None = None,
     limits: KeyLimits | None = None,
+    known: ProviderRoute = OPENAI,
 ) -> AsyncIterator[Guest]:
     """A running proxy for one provider, and a guest that holds the placeholder."""
-    route: ProviderRoute = OPENAI.to(upstream)
+    route = known.to(upstream)
     proxy = ProcessCredentialProxy(user=USER, environment=environment or {})
     observer = RecordingObserver()
     with tempfile.TemporaryDirectory() as directory:
