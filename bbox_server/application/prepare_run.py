@@ -154,6 +154,8 @@ class PrepareRun:
         providers = ", ".join(one.route.provider for one in served)
         keys = f"; the key for {providers} stays on this host" if served else ""
         self.progress.noted(f"Network: {launch.policy.profile}{keys}")
+        for name in _unset_keys(agent, served):
+            self.progress.warned(f"{name} is not set: its provider in your config is not served")
         if not launch.policy.is_permissive and not launch.policy.rules:
             self.progress.warned(f"In {launch.policy.profile} no host is allowed: see --allow-host")
         if launch.login is not None and launch.login.files:
@@ -207,6 +209,15 @@ def _served(
     if missing and not found and not has_login:
         raise missing[0]
     return tuple(found)
+
+
+def _unset_keys(agent: Agent | None, served: tuple[ServedRoute, ...]) -> tuple[str, ...]:
+    """Variables that the user's own providers wait for."""
+    there = {one.route.provider for one in served}
+    routes = (one.own_route for one in (agent.providers if agent else ()) if one.id not in there)
+    names = (route.credential.environment_names for route in routes if route is not None)
+    own = agent.own_keys if agent else ()
+    return tuple(name for each in names for name in each if name not in own)
 
 
 def _access(served: tuple[ServedRoute, ...], placeholder: PlaceholderToken) -> Access:

@@ -396,3 +396,12 @@ async def test_the_key_of_an_own_provider_stays_on_the_host(ground: Ground) -> N
     assert (served.route.upstream, served.key.value) == ("https://api.acme.dev/v1", "sk-real")
     assert plan.launch.env["ACME_URL"] == "http://192.168.127.1:4484/own/acme"
     assert "sk-real" not in plan.launch.env.values()
+
+
+async def test_an_own_provider_without_its_key_is_told(ground: Ground) -> None:
+    own = ProviderSection(base_url="https://api.acme.dev", key="ACME_KEY", env={"A": "${base_url}"})
+    agent = replace(TOOL, providers=(*TOOL.providers, own.provider("acme")))
+    ground.agents = FakeAgentRegistry([agent])
+    plan = await ground.plan()
+    assert "A" not in plan.launch.env
+    assert any("ACME_KEY is not set" in text for text in ground.progress.warnings)
