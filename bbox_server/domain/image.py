@@ -2,7 +2,7 @@
 """OCI images, and the read-only root filesystems made of them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -122,12 +122,29 @@ class StoredImage:
         references: The tags that name it, in order; empty for one known by its digest alone.
         size_bytes: Of the root filesystem on the disk.
         used_ns: When it was last resolved, since the epoch.
+        is_built: One of the names was given on this machine: no registry can replace it.
     """
 
     root: RootFilesystem
     references: tuple[ImageReference, ...]
     size_bytes: int
     used_ns: int
+    is_built: bool = False
+
+
+def stale_images(
+    images: Iterable[StoredImage], *, unused_since_ns: int, nameless_since_ns: int
+) -> tuple[StoredImage, ...]:
+    """What can go: what was pulled and not used since, and what no name names any more.
+
+    What was built here stays, for nothing brings it back.
+    """
+    return tuple(
+        image
+        for image in images
+        if not image.is_built
+        and image.used_ns < (unused_since_ns if image.references else nameless_since_ns)
+    )
 
 
 class ImageStore(Protocol):
@@ -136,9 +153,19 @@ class ImageStore(Protocol):
     async def resolve(
         self, reference: ImageReference, policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     ) -> RootFilesystem:
-        """The root filesystem of a reference; made first when it is not there.
+        """The root filesystem of a reference; pulled and made first when the policy says so.
 
-        Raises: image.not-found, image.corrupt, image.unsupported, disk.full, dependency.missing.
+        What was built here has its name before any registry, except with `always`.
+
+        Raises: image.not-found, image.corrupt, image.unsupported, image.registry-*,
+            image.login-failed, disk.full, dependency.missing.
+        """
+        ...
+
+    async def refetch(self, reference: ImageReference) -> RootFilesystem:
+        """The same, with nothing taken from what is here; it takes the place of that.
+
+        Raises: as above.
         """
         ...
 
@@ -152,8 +179,24 @@ class ImageStore(Protocol):
         """All images, ordered by digest."""
         ...
 
-    async def collect(self, unused_since_ns: int) -> tuple[Digest, ...]:
-        """Remove the images that no tag names and nobody resolved since; returns those."""
+    async def collect(self, images: tuple[StoredImage, ...]) -> tuple[Digest, ...]:
+        """Remove images, with their names; returns those.
+
+        One that was resolved, or named anew, since it was listed stays. A guest that runs on one
+        keeps it until it ends.
+        """
+        ...
+
+
+class LayerCache(Protocol):
+    """Layers as they were downloaded, for images that share some."""
+
+    def size_bytes(self) -> int:
+        """Of all of them, parts included."""
+        ...
+
+    def remove(self, unused_since_ns: int) -> int:
+        """Remove what nobody used since and nobody downloads; returns how many bytes."""
         ...
 
 

@@ -13,6 +13,7 @@ from bbox_server.domain.image import (
     ImageConfig,
     ImageReference,
     ImageStore,
+    PullPolicy,
     RootFilesystem,
     parse_reference,
 )
@@ -22,7 +23,6 @@ from tests.fakes.image import FakeImageStore
 from tests.infra.images import oci
 
 CODEX = parse_reference("example.com/codex")
-FAR_FUTURE_NS = 2**62
 
 
 @dataclass(frozen=True)
@@ -117,22 +117,42 @@ async def test_the_list_has_every_image_with_its_tags(setting: Setting) -> None:
     }
 
 
-async def test_only_what_has_no_tag_is_collected(setting: Setting) -> None:
-    tagged = await setting.store.import_layout(setting.layout("one"), CODEX)
-    bare = await setting.store.import_layout(setting.layout("two"))
+async def test_a_listed_image_is_collected_with_its_names(setting: Setting) -> None:
+    await setting.store.import_layout(setting.layout("one"), CODEX)
+    two = await setting.store.import_layout(setting.layout("two"))
+    (one,) = [image for image in await setting.store.list() if image.references]
 
-    removed = await setting.store.collect(FAR_FUTURE_NS)
+    removed = await setting.store.collect((one,))
 
-    assert removed == (bare.digest,)
-    assert [image.root for image in await setting.store.list()] == [tagged]
+    assert removed == (one.root.digest,)
+    assert [image.root for image in await setting.store.list()] == [two]
+    with pytest.raises(BboxError):
+        await setting.store.resolve(CODEX, PullPolicy.NEVER)
 
 
-async def test_what_was_resolved_since_is_not_collected(setting: Setting) -> None:
+async def test_what_was_used_since_it_was_listed_is_not_collected(setting: Setting) -> None:
     root = await setting.store.import_layout(setting.layout("one"))
-    (before,) = await setting.store.list()
+    listed = await setting.store.list()
     await setting.store.resolve(by_digest(root))
 
-    assert await setting.store.collect(before.used_ns + 1) == ()
+    assert await setting.store.collect(listed) == ()
+
+
+async def test_what_was_named_since_it_was_listed_is_not_collected(setting: Setting) -> None:
+    await setting.store.import_layout(setting.layout("one"))
+    listed = await setting.store.list()
+    await setting.store.import_layout(setting.layout("one"), CODEX)
+
+    assert await setting.store.collect(listed) == ()
+
+
+async def test_a_name_given_here_is_a_builds(setting: Setting) -> None:
+    await setting.store.import_layout(setting.layout("one"), CODEX)
+    await setting.store.import_layout(setting.layout("two"))
+
+    listed = await setting.store.list()
+
+    assert {image.references: image.is_built for image in listed} == {(CODEX,): True, (): False}
 
 
 def by_digest(root: RootFilesystem) -> ImageReference:

@@ -33,6 +33,15 @@ def disk_full(directory: Path) -> BboxError:
     )
 
 
+def unusable(path: Path, error: OSError) -> BboxError:
+    """directory.unusable."""
+    return BboxError(
+        ErrorCode.DIRECTORY_UNUSABLE,
+        cause=f"{path} can't be written: {error.strerror}.",
+        remediation="Check the disk, and the directory's owner and mode.",
+    )
+
+
 def is_disk_full(error: OSError) -> bool:
     """Whether the system said that there is no room."""
     return error.errno in {errno.ENOSPC, errno.EDQUOT}

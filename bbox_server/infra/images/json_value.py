@@ -3,10 +3,12 @@
 
 import json
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from bbox_server.domain.error import BboxError
 from bbox_server.infra.images.faults import corrupt
+
+_SIZE_LIMIT: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,13 @@ class JsonObject:
             return ""
         if not isinstance(value, str):
             raise self._wrong(key, "a string")
+        return value
+
+    def size(self, key: str) -> int:
+        """A number of bytes that must be there."""
+        value = self.members.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _SIZE_LIMIT:
+            raise self._wrong(key, "a size")
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:

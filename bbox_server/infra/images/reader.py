@@ -4,16 +4,24 @@
 import hashlib
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, Self
 
+import zstandard
+
 from bbox_server.domain.workspace import Digest
 from bbox_server.infra.images.faults import corrupt
+from bbox_server.infra.images.manifest import Compression
 
 CHUNK_BYTES: Final = 256 * 1024
 
 # zlib: a gzip header and trailer around the deflated bytes.
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
+
+# What `zstd --long` makes at most; a frame that needs more is refused (RFC 8878, 3.1.1.1.2).
+_ZSTD_WINDOW_BYTES: Final = 128 * 1024 * 1024
 
 
 class Readable(Protocol):
@@ -34,11 +42,15 @@ class DigestingFile:
     Args:
         path: Opened at once.
         cancelled: Asked at each read; True ends it with `Cancelled`.
+        advanced: Told at each read how much it was.
     """
 
-    def __init__(self, path: Path, cancelled: Callable[[], bool]) -> None:
+    def __init__(
+        self, path: Path, cancelled: Callable[[], bool], advanced: Callable[[int], None]
+    ) -> None:
         self._file: BinaryIO = path.open("rb", buffering=0)
         self._cancelled = cancelled
+        self._advanced = advanced
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:
@@ -53,6 +65,7 @@ class DigestingFile:
             raise Cancelled
         chunk = self._file.read(size)
         self._hash.update(chunk)
+        self._advanced(len(chunk))
         return chunk
 
     def check(self, digest: Digest) -> None:
@@ -91,6 +104,54 @@ class Gunzip:
     def _refill(self) -> bool:
         self._waiting = self._source.read(CHUNK_BYTES)
         return bool(self._waiting)
+
+
+class Unzstd:
+    """Decompresses zstd, of one frame or several, in chunks."""
+
+    def __init__(self, source: Readable) -> None:
+        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES)
+        # It wants no more of a file than `read`.
+        self._stream = decompressor.stream_reader(
+            source,  # type: ignore[arg-type]  # typed as a whole file
+            read_size=CHUNK_BYTES,
+            read_across_frames=True,
+            closefd=False,
+        )
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes. Raises: image.corrupt."""
+        try:
+            return self._stream.read(size)
+        except zstandard.ZstdError as error:
+            raise corrupt(f"A layer can't be decompressed: {error}.") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """Writes what is read of a source to a file, too."""
+
+    source: Readable
+    file: RawIOBase
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes."""
+        chunk = self.source.read(size)
+        rest = memoryview(chunk)
+        while rest:
+            rest = rest[self.file.write(rest) or 0 :]
+        return chunk
+
+
+def decompressed(source: Readable, compression: Compression) -> Readable:
+    """The bytes of a layer, whatever its blob is."""
+    match compression:
+        case Compression.NONE:
+            return source
+        case Compression.GZIP:
+            return Gunzip(source)
+        case Compression.ZSTD:
+            return Unzstd(source)
 
 
 class LayerStream:

@@ -12,8 +12,9 @@ from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.images.faults import disk_full, is_disk_full
-from bbox_server.infra.images.layout import Layer
+from bbox_server.infra.images.manifest import Layer
 from bbox_server.infra.images.merge import Merger, Write
+from bbox_server.infra.images.meter import Meter
 from bbox_server.infra.process.child import Child, spawn
 from bbox_server.infra.process.command import Command
 from bbox_server.infra.process.sandbox_user import SandboxUser
@@ -37,7 +38,7 @@ class SquashfsWriter:
     user: SandboxUser | None = None
     jobs: int = 2
 
-    async def write(self, layers: tuple[Layer, ...], path: Path) -> int:
+    async def write(self, layers: tuple[Layer, ...], path: Path, meter: Meter) -> int:
         """Make the file, readable by all and writable by nobody; returns its entries.
 
         Raises:
@@ -45,14 +46,18 @@ class SquashfsWriter:
                 process.failed. The file is then worthless.
         """
         output = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        # Twice over all: headers, then contents.
+        meter.begin("Unpacking", 2 * sum(layer.path.stat().st_size for layer in layers))
         try:
-            count = await self._convert(layers, output, path)
+            count = await self._convert(layers, output, path, meter)
             _make_immutable(output)
         finally:
             os.close(output)
         return count
 
-    async def _convert(self, layers: tuple[Layer, ...], output: int, path: Path) -> int:
+    async def _convert(
+        self, layers: tuple[Layer, ...], output: int, path: Path, meter: Meter
+    ) -> int:
         if self.user is not None:
             os.fchown(output, self.user.uid, self.user.gid)
         reading, writing = os.pipe()
@@ -61,7 +66,7 @@ class SquashfsWriter:
                 os.close(reading)
                 reading = -1
                 writing, held = -1, writing
-                return await _feed(child, layers, held)
+                return await _feed(child, layers, held, _Work(meter=meter, spool=path.parent))
         except BboxError as error:
             if error.code is ErrorCode.PROCESS_FAILED and not _has_room(output):
                 raise disk_full(path.parent) from error
@@ -82,10 +87,20 @@ class SquashfsWriter:
         )
 
 
-async def _feed(child: Child, layers: tuple[Layer, ...], writing: int) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What a merge needs besides its layers; `spool` is the caller's to remove."""
+
+    meter: Meter
+    spool: Path
+
+
+async def _feed(child: Child, layers: tuple[Layer, ...], writing: int, work: _Work) -> int:
     """Merge into the child's input, in a thread; `writing` is closed on every way out."""
     cancelled = threading.Event()
-    merger = Merger(layers=layers, cancelled=cancelled.is_set)
+    merger = Merger(
+        layers=layers, spool=work.spool, cancelled=cancelled.is_set, advanced=work.meter.add
+    )
     # Left only when the thread has ended: it uses what the caller removes.
     with ThreadPoolExecutor(max_workers=1) as pool:
         merging = pool.submit(_merge, writing, merger.merge)

@@ -9,8 +9,10 @@ import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import zstandard
+
 from bbox_server.domain.workspace import Digest
-from bbox_server.infra.images.layout import Layer
+from bbox_server.infra.images.manifest import Compression, Layer
 
 LAYER = "application/vnd.oci.image.layer.v1.tar"
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -81,12 +83,11 @@ class LayoutWriter:
         (blobs / digest).write_bytes(content)
         return {"digest": f"sha256:{digest}", "size": len(content)}
 
-    def layer(self, content: bytes, *, compressed: bool = False) -> dict[str, object]:
-        if compressed:
-            content, media_type = gzip.compress(content, mtime=0), f"{LAYER}+gzip"
-        else:
-            media_type = LAYER
-        return {"mediaType": media_type, **self.blob(content)}
+    def layer(
+        self, content: bytes, compression: Compression = Compression.NONE
+    ) -> dict[str, object]:
+        media_type = f"{LAYER}+{compression}" if compression else LAYER
+        return {"mediaType": media_type, **self.blob(compress(content, compression))}
 
     def manifest(self, *layers: dict[str, object]) -> dict[str, object]:
         config = {"os": "linux", "architecture": self.architecture, "config": self.config}
@@ -109,10 +110,22 @@ class LayoutWriter:
         return self.index(self.manifest(*(self.layer(content) for content in layers)))
 
 
-def write_layer(directory_: Path, content: bytes, *, compressed: bool = False) -> Layer:
+def write_layer(
+    directory_: Path, content: bytes, compression: Compression = Compression.NONE
+) -> Layer:
     """A layer's file, as the layout's reader hands it on."""
-    data = gzip.compress(content, mtime=0) if compressed else content
+    data = compress(content, compression)
     digest = hashlib.sha256(data).hexdigest()
     path = directory_ / digest
     path.write_bytes(data)
-    return Layer(path=path, digest=Digest(digest), compressed=compressed)
+    return Layer(path=path, digest=Digest(digest), compression=compression)
+
+
+def compress(content: bytes, compression: Compression) -> bytes:
+    match compression:
+        case Compression.NONE:
+            return content
+        case Compression.GZIP:
+            return gzip.compress(content, mtime=0)
+        case Compression.ZSTD:
+            return zstandard.compress(content)

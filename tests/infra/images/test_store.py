@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
+import json
 import os
+import re
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.image import parse_reference
+from bbox_server.domain.image import PullPolicy, parse_reference
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.images.squashfs import SquashfsWriter
 from bbox_server.infra.images.store import SquashfsImageStore
@@ -202,8 +204,34 @@ async def test_a_full_disk_is_said_and_leaves_nothing(tmp_path: Path) -> None:
     assert left == []
 
 
-async def test_a_docker_archive_is_refused_with_a_way_out(store: SquashfsImageStore) -> None:
+async def test_a_store_that_asks_no_registry_says_so(store: SquashfsImageStore) -> None:
     with pytest.raises(BboxError) as caught:
-        await store.resolve(parse_reference("docker-archive:/tmp/image.tar"))
+        await store.resolve(TAG, PullPolicy.ALWAYS)
 
-    assert "oci:" in caught.value.remediation
+    assert caught.value.code is ErrorCode.IMAGE_NOT_FOUND
+
+
+async def test_names_of_the_first_version_are_builds(
+    store: SquashfsImageStore, tmp_path: Path
+) -> None:
+    root = await store.import_layout(layout(tmp_path / "oci", oci.tar(oci.member("a"))), TAG)
+    (file,) = (store.root / "refs").iterdir()
+    file.chmod(0o644)
+    file.write_text(json.dumps({"reference": str(TAG), "digest": root.digest}))
+
+    (listed,) = await store.list()
+
+    assert (listed.references, listed.is_built) == ((TAG,), True)
+
+
+async def test_a_long_step_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bbox_server.infra.images.meter._TELL_S", 0.001)
+    told: list[str] = []
+    store = SquashfsImageStore(root=tmp_path / "images", architecture="amd64", progress=told.append)
+
+    await store.import_layout(
+        layout(tmp_path / "oci", oci.tar(oci.member("a", os.urandom(8 * 10**6))))
+    )
+
+    assert told
+    assert all(re.fullmatch(r"Unpacking: \d+ of 16 MB", text) for text in told)

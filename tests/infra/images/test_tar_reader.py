@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-import gzip
 import io
 import tarfile
 
 import pytest
+import zstandard
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.images.entry import Entry, EntryKind
-from bbox_server.infra.images.reader import Gunzip, LayerStream
+from bbox_server.infra.images.manifest import Compression
+from bbox_server.infra.images.reader import LayerStream, decompressed
 from bbox_server.infra.images.tar_reader import read_entries
 from tests.infra.images import oci
 
@@ -163,19 +164,27 @@ def test_attributes_that_the_guest_would_obey_are_left_out() -> None:
     assert set(entry.xattrs) == {b"user.a", b"security.capability"}
 
 
-def test_a_bomb_ends_at_the_limit() -> None:
-    stream = LayerStream(
-        Gunzip(io.BytesIO(gzip.compress(oci.tar(oci.member("a", bytes(10**7)))))),
-        limit_bytes=10**6,
-    )
+@pytest.mark.parametrize("compression", Compression)
+def test_a_bomb_ends_at_the_limit(compression: Compression) -> None:
+    bomb = oci.compress(oci.tar(oci.member("a", bytes(10**7))), compression)
+    stream = LayerStream(decompressed(io.BytesIO(bomb), compression), limit_bytes=10**6)
 
     with pytest.raises(BboxError, match="more bytes"):
         list(read_entries(stream))
 
 
-@given(st.binary(max_size=400))
-def test_any_bytes_are_gzip_or_refused(content: bytes) -> None:
-    stream = LayerStream(Gunzip(io.BytesIO(content)), limit_bytes=PLENTY)
+def test_a_frame_that_wants_more_memory_than_it_may_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters(window_log=28, write_content_size=False)
+    writer = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    bomb = writer.compress(bytes(10**6)) + writer.flush()
+
+    with pytest.raises(BboxError, match="decompressed"):
+        decompressed(io.BytesIO(bomb), Compression.ZSTD).read(1)
+
+
+@given(content=st.binary(max_size=400), compression=st.sampled_from(Compression))
+def test_any_bytes_are_decompressed_or_refused(content: bytes, compression: Compression) -> None:
+    stream = LayerStream(decompressed(io.BytesIO(content), compression), limit_bytes=PLENTY)
     try:
         stream.drain()
     except BboxError as error:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.infra.images.entry import Limits
+from bbox_server.infra.images.manifest import Compression
 from bbox_server.infra.images.merge import Merger
 from tests.infra.images import oci
 
@@ -20,8 +21,8 @@ Shown = dict[str, tuple[str, ...]]
 """Path to what is there: ("dir", mode), ("file", mode, content), ("link", target)."""
 
 
-def merge(directory: Path, *layers: bytes, compressed: bool = False) -> Shown:
-    written = [oci.write_layer(directory, layer, compressed=compressed) for layer in layers]
+def merge(directory: Path, *layers: bytes, compression: Compression = Compression.NONE) -> Shown:
+    written = [oci.write_layer(directory, layer, compression) for layer in layers]
     output = io.BytesIO()
     Merger(layers=tuple(written)).merge(output.write)
     return show(output.getvalue())
@@ -146,11 +147,11 @@ def _tar(hiding: list[Op], ops: list[Op]) -> bytes:
     return oci.tar(*members)
 
 
-def _merged(*layers: bytes, compressed: bool = False) -> Shown:
+def _merged(*layers: bytes, compression: Compression = Compression.NONE) -> Shown:
     """What the merger makes of it, its refusal too."""
     with tempfile.TemporaryDirectory() as directory:
         try:
-            return merge(Path(directory), *layers, compressed=compressed)
+            return merge(Path(directory), *layers, compression=compression)
         except BboxError as error:
             return {"refused": (error.code,)}
 
@@ -165,11 +166,11 @@ def _modelled(layers: list[tuple[list[Op], list[Op]]]) -> Shown:
     return model.shown()
 
 
-@given(layers=LAYERS, compressed=st.booleans())
+@given(layers=LAYERS, compression=st.sampled_from(Compression))
 def test_layers_amount_to_what_the_specification_says(
-    layers: list[tuple[list[Op], list[Op]]], *, compressed: bool
+    layers: list[tuple[list[Op], list[Op]]], compression: Compression
 ) -> None:
-    merged = _merged(*(_tar(*layer) for layer in layers), compressed=compressed)
+    merged = _merged(*(_tar(*layer) for layer in layers), compression=compression)
 
     assert merged == _modelled(layers)
 
