@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for a model behind OpenAI's Responses API, for a real Codex CLI: it plays a script.
+"""A stand-in for a model, for real agents: it plays a script.
 
-It keeps no state: the number of tool outputs in a request says which turn of the script is next,
-so retries, several agents at once and restarts all work.
+It speaks as OpenAI (Responses and Chat Completions), Anthropic (Messages) and Google
+(generateContent) do. It keeps no state: the number of tool outputs in a request says which turn of
+the script is next, so retries, several agents at once and restarts all work.
 
     MOCK_MODEL_KEY=… python -m demo.mock_model --script demo/scripts/demo.json
 
@@ -22,12 +23,24 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from typing_extensions import override
 
-from demo.responses import choose, offered_tools, output_text, stream, tool_outputs
+from demo.chat_completions import ChatCompletions
+from demo.dialect import Dialect, Frame
+from demo.generate_content import GenerateContent
+from demo.messages import Messages
+from demo.responses import Responses
 from demo.script import Script, load_script
+
+_DIALECTS: Final[tuple[Dialect, ...]] = (
+    Responses(),
+    Messages(),
+    ChatCompletions(),
+    GenerateContent(),
+)
+_MODELS: Final = "/v1/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +66,11 @@ class _State:
     released: threading.Event = field(default_factory=threading.Event)
     requests: list[Received] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    first_at: float = 0.0
 
     def keep(self, received: Received) -> None:
         with self.lock:
+            self.first_at = self.first_at or time.monotonic()
             self.requests.append(received)
             if self.record is not None:
                 with self.record.open("a") as log:
@@ -67,7 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
     state: _State
 
     def do_GET(self) -> None:
-        if self._admit({}) and self._path() == "/v1/models":
+        path = self._path()
+        if path != _MODELS:
+            self._error(HTTPStatus.NOT_FOUND, f"There is nothing at {path}.")
+        elif self._admit(None, {}):
             self._json(HTTPStatus.OK, {"object": "list", "data": [], "models": []})
 
     def do_POST(self) -> None:
@@ -76,17 +94,23 @@ class _Handler(BaseHTTPRequestHandler):
             request = json.loads(body)
         except ValueError:
             request = {}
-        if self._admit(request) and self._path() == "/v1/responses":
-            self._play(request)
+        path = self._path()
+        dialect = next((one for one in _DIALECTS if one.serves(path)), None)
+        admitted = self._admit(dialect, request)
+        if dialect is None:
+            self._error(HTTPStatus.NOT_FOUND, f"There is nothing at {path}.")
+        elif admitted:
+            self._play(dialect, request)
 
     def _path(self) -> str:
-        path = self.path.partition("?")[0]
-        if path not in {"/v1/models", "/v1/responses"}:
-            self._error(HTTPStatus.NOT_FOUND, f"There is nothing at {path}.")
-        return path
+        return self.path.partition("?")[0]
 
-    def _admit(self, request: dict[str, Any]) -> bool:
-        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
+    def _key(self) -> str:
+        bearer = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        return self.headers.get("x-api-key") or self.headers.get("x-goog-api-key") or bearer
+
+    def _admit(self, dialect: Dialect | None, request: dict[str, Any]) -> bool:
+        key = self._key()
         is_authorized = hmac.compare_digest(key.encode(), self.state.key.encode())
         self.state.keep(
             Received(
@@ -95,35 +119,40 @@ class _Handler(BaseHTTPRequestHandler):
                 key_sha256=hashlib.sha256(key.encode()).hexdigest(),
                 is_authorized=is_authorized,
                 header_names=tuple(sorted(name.lower() for name in self.headers)),
-                tools=tuple(tool.name for tool in offered_tools(request)),
-                outputs=tuple(output_text(item.get("output")) for item in tool_outputs(request)),
+                tools=tuple(offer.name for offer in dialect.offers(request)) if dialect else (),
+                outputs=dialect.outputs(request) if dialect else (),
             )
         )
         if not is_authorized:
             self._error(HTTPStatus.UNAUTHORIZED, "Incorrect API key provided.")
         return is_authorized
 
-    def _play(self, request: dict[str, Any]) -> None:
-        if len(tool_outputs(request)) == self.state.hold_at:
-            self.state.released.wait()
-        items = choose(request, self.state.script)
+    def _play(self, dialect: Dialect, request: dict[str, Any]) -> None:
+        released = self.state.released
+        if len(dialect.outputs(request)) == self.state.hold_at:
+            released.wait()
+        whole = dialect.whole(request, self.state.script, self._path())
+        if whole is not None:
+            self._json(HTTPStatus.OK, whole)
+            return
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for number, event in enumerate(stream(items, len(tool_outputs(request)))):
-            self._pause(event)
-            self._chunk({**event, "sequence_number": number})
+        for frame in dialect.stream(request, self.state.script):
+            self._pause(frame)
+            self._chunk(frame)
         self.wfile.write(b"0\r\n\r\n")
 
-    def _pause(self, event: dict[str, Any]) -> None:
+    def _pause(self, frame: Frame) -> None:
         # The start of an item is where a model thinks; its text then comes quickly.
-        is_start = event["type"] == "response.output_item.added"
-        is_text = event["type"] == "response.output_text.delta"
-        time.sleep(self.state.pace_s if is_start else self.state.pace_s / 16 if is_text else 0)
+        pace_s = self.state.pace_s
+        time.sleep(pace_s if frame.starts else pace_s / 16 if frame.types else 0)
 
-    def _chunk(self, event: dict[str, Any]) -> None:
-        data = f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
+    def _chunk(self, frame: Frame) -> None:
+        name = f"event: {frame.name}\n" if frame.name else ""
+        text = frame.data if isinstance(frame.data, str) else json.dumps(frame.data)
+        data = f"{name}data: {text}\n\n".encode()
         self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
 
     def _error(self, status: HTTPStatus, message: str) -> None:
@@ -156,7 +185,8 @@ class MockModel:
     """A server in threads of this process, for the time of a `with`.
 
     Attributes:
-        url: The provider's base URL, with /v1.
+        url: The base URL of a provider whose clients want /v1 in it.
+        origin: The base URL of the others.
     """
 
     def __init__(
@@ -172,7 +202,8 @@ class MockModel:
         handler = type("Handler", (_Handler,), {"state": self._state})
         self._server = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{self.origin}/v1"
 
     @property
     def requests(self) -> tuple[Received, ...]:
@@ -180,9 +211,16 @@ class MockModel:
         with self._state.lock:
             return tuple(self._state.requests)
 
+    @property
+    def first_at(self) -> float:
+        """When the first request came, on the monotonic clock; 0 as long as none has."""
+        return self._state.first_at
+
     def hold(self, turn: int) -> None:
-        """Begin a turn, counted from 0, only when it is released."""
+        """Begin a turn, counted from 0, only when it is released; the last one goes on."""
+        self.release()
         self._state.hold_at = turn
+        self._state.released = threading.Event()
 
     def release(self) -> None:
         """Go on with the turn that is held, now or when it comes."""

@@ -1,72 +1,104 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests and streamed answers of OpenAI's Responses API, as far as Codex 0.169.0 uses them."""
+"""OpenAI's Responses API, as far as Codex 0.169.0 and OpenCode 1.18.33 use it."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from typing_extensions import override
+
+from demo.dialect import MODEL, Dialect, Frame, Offer, Request, call_of, objects, pieces, properties
 from demo.script import Script
 
-MODEL: Final = "mock-model"
 YIELD_MS: Final = 30_000
 """How long Codex waits for a command before it reports it as still running; its largest value."""
 
-DELTA_CHARACTERS: Final = 24
+
+class Responses(Dialect):
+    """The dialect."""
+
+    @override
+    def serves(self, path: str) -> bool:
+        return path == "/v1/responses"
+
+    @override
+    def offers(self, request: Request) -> tuple[Offer, ...]:
+        return tuple(
+            Offer(name=tool.name, parameters=tool.parameters) for tool in _offered(request)
+        )
+
+    @override
+    def outputs(self, request: Request) -> tuple[str, ...]:
+        return tuple(
+            _text(item.get("output"))
+            for item in _items(request)
+            if str(item.get("type")).endswith("_call_output")
+        )
+
+    @override
+    def stream(self, request: Request, script: Script) -> Iterator[Frame]:
+        response = _response(len(self.outputs(request)), self._choose(request, script))
+        begun = {**response, "status": "in_progress", "output": [], "usage": None}
+        events = [{"type": "response.created", "response": begun}]
+        for index, item in enumerate(response["output"]):
+            events += _item_events(item, index)
+        events.append({"type": "response.completed", "response": response})
+        for number, event in enumerate(events):
+            yield _event({**event, "sequence_number": number})
+
+    @override
+    def whole(self, request: Request, script: Script, path: str) -> dict[str, Any] | None:
+        return None
+
+    def _choose(self, request: Request, script: Script) -> list[dict[str, Any]]:
+        done = len(self.outputs(request))
+        if done >= len(script.turns):
+            return [_message(script.final, done)]
+        turn = script.turns[done]
+        said = [_message(turn.say, done)] if turn.say else []
+        for tool in _offered(request):
+            if tool.name in _CALLS:
+                return [*said, _CALLS[tool.name](turn.command, done) | tool.place()]
+        call = call_of(turn, self.offers(request))
+        if call is None:
+            return [_message(script.final, done)]
+        return [*said, _function_call(call.name, call.arguments, done)]
 
 
-def choose(request: dict[str, Any], script: Script) -> list[dict[str, Any]]:
-    """The output items that answer a request."""
-    done = len(tool_outputs(request))
-    tool = next((tool for tool in offered_tools(request) if tool.name in _CALLS), None)
-    if done >= len(script.turns) or tool is None:
-        return [_message(script.final, done)]
-    turn = script.turns[done]
-    said = [_message(turn.say, done)] if turn.say else []
-    return [*said, _CALLS[tool.name](turn.run, done) | tool.place()]
+def _items(request: Request) -> list[dict[str, Any]]:
+    return objects(request.get("input"))
 
 
-def _items(request: dict[str, Any]) -> list[dict[str, Any]]:
-    return _objects(request.get("input"))
-
-
-def _objects(given: object) -> list[dict[str, Any]]:
-    return [item for item in given if isinstance(item, dict)] if isinstance(given, list) else []
-
-
-def tool_outputs(request: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the agent's tools answered so far."""
-    return [item for item in _items(request) if str(item.get("type")).endswith("_call_output")]
-
-
-def output_text(output: object) -> str:
-    """An output as text: it is one, or it is made of parts."""
-    parts = _objects(output)
+def _text(output: object) -> str:
+    """An output is a text, or it is made of parts."""
+    parts = objects(output)
     return "".join(str(part.get("text", "")) for part in parts) if parts else str(output)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class _Tool:
     """One that the agent offers."""
 
     name: str
     namespace: str = ""
+    parameters: frozenset[str] = frozenset()
 
     def place(self) -> dict[str, Any]:
         """What a call of it says of its place."""
         return {"namespace": self.namespace} if self.namespace else {}
 
 
-def offered_tools(request: dict[str, Any]) -> Iterator[Tool]:
+def _offered(request: Request) -> Iterator[_Tool]:
     """What is offered: in the request, or, to Codex's newest models, as an item of the input."""
     more = [item for item in _items(request) if item.get("type") == "additional_tools"]
     for offer in (request, *more):
-        for tool in _objects(offer.get("tools")):
+        for tool in objects(offer.get("tools")):
             name = str(tool.get("name") or tool.get("type"))
             if tool.get("type") != "namespace":
-                yield Tool(name=name)
-            for inner in _objects(tool.get("tools")):
-                yield Tool(name=str(inner.get("name")), namespace=name)
+                yield _Tool(name=name, parameters=properties(tool.get("parameters")))
+            for inner in objects(tool.get("tools")):
+                yield _Tool(name=str(inner.get("name")), namespace=name)
 
 
 def _message(text: str, number: int) -> dict[str, Any]:
@@ -133,12 +165,7 @@ _CALLS: Final = {
 }
 
 
-def stream(items: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]:
-    """The events of a streamed response, text in small pieces."""
-    response = {"id": f"resp_{number}", "object": "response", "model": MODEL}
-    yield {"type": "response.created", "response": {**response, "status": "in_progress"}}
-    for index, item in enumerate(items):
-        yield from _item_events(item, index)
+def _response(number: int, items: list[dict[str, Any]]) -> dict[str, Any]:
     usage = {
         "input_tokens": 1200 + 350 * number,
         "input_tokens_details": {"cached_tokens": 0},
@@ -146,8 +173,15 @@ def stream(items: list[dict[str, Any]], number: int) -> Iterator[dict[str, Any]]
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": 1280 + 350 * number,
     }
-    completed = {**response, "status": "completed", "output": items, "usage": usage}
-    yield {"type": "response.completed", "response": completed}
+    return {
+        "id": f"resp_{number}",
+        "object": "response",
+        "created_at": 0,
+        "model": MODEL,
+        "status": "completed",
+        "output": items,
+        "usage": usage,
+    }
 
 
 def _item_events(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
@@ -156,8 +190,15 @@ def _item_events(item: dict[str, Any], index: int) -> Iterator[dict[str, Any]]:
     yield {"type": "response.output_item.added", "output_index": index, "item": opened}
     if is_message:
         place = {"item_id": item["id"], "output_index": index, "content_index": 0}
-        text = item["content"][0]["text"]
-        for start in range(0, len(text), DELTA_CHARACTERS):
-            delta = text[start : start + DELTA_CHARACTERS]
-            yield {"type": "response.output_text.delta", **place, "delta": delta}
+        for piece in pieces(item["content"][0]["text"]):
+            yield {"type": "response.output_text.delta", **place, "delta": piece}
     yield {"type": "response.output_item.done", "output_index": index, "item": item}
+
+
+def _event(data: dict[str, Any]) -> Frame:
+    return Frame(
+        name=str(data["type"]),
+        data=data,
+        starts=data["type"] == "response.output_item.added",
+        types=data["type"] == "response.output_text.delta",
+    )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m images.build base|codex|all|push|pins`: builds images and puts them into the store.
+"""`python -m images.build NAME|all|push|pins`: builds images and puts them into the store.
 
 What is built already, of the same ingredients, is not built again.
 """
@@ -11,9 +11,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,80 +24,37 @@ from bbox_server.infra.host.directories import resolve_directories
 from bbox_server.infra.images.squashfs import SquashfsWriter
 from bbox_server.infra.images.store import SquashfsImageStore, host_architecture
 from bbox_server.infra.process.sandbox_user import resolve_sandbox_user
-from images.containerfile import Builder
-from images.node import copy_node, node_digest
-from images.npm import extract, fetch
+from images.containerfile import Builder, builder
+from images.node import node_digest
 from images.pins import BuildError, Pins, read_pins
-from images.rootfs import build_rootfs
+from images.recipes import RECIPES, Recipe
 
 HERE: Final = Path(__file__).parent
 WORK: Final = HERE.parent / "build" / "images"
-NAMES: Final = ("base", "codex")
-
-_VENDOR: Final = {"amd64": "x86_64-unknown-linux-musl", "arm64": "aarch64-unknown-linux-musl"}
+NAMES: Final = tuple(RECIPES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
-    """How one image is made.
-
-    Attributes:
-        pinned: What of the pins goes into it.
-        prepare: Fills the Containerfile's context.
-        base: The image that it is built from, or empty.
-    """
-
-    name: str
-    pinned: Callable[[Pins], object]
-    prepare: Callable[[Pins, Path], None]
-    base: str = ""
-
-
-def _prepare_base(pins: Pins, context: Path) -> None:
-    with _step("Debian, by mmdebstrap"):
-        build_rootfs(pins, context / "rootfs.tar")
-    with _step("Node"):
-        copy_node(pins.base.node, context / "node")
-
-
-def _prepare_codex(pins: Pins, context: Path) -> None:
-    with _step("Codex, from npm"):
-        archive = fetch(pins.codex, WORK / "npm")
-        vendor = f"package/vendor/{_VENDOR[host_architecture()]}"
-        taken = {
-            f"{vendor}/bin": "codex/bin",
-            f"{vendor}/codex-path": "codex/codex-path",
-            f"{vendor}/codex-resources/bwrap": "codex/codex-resources/bwrap",
-            f"{vendor}/codex-package.json": "codex/codex-package.json",
-        }
-        extract(archive, taken, context)
-
-
-RECIPES: Final = {
-    "base": Recipe(name="base", pinned=lambda pins: pins.base, prepare=_prepare_base),
-    "codex": Recipe(
-        name="codex", pinned=lambda pins: pins.codex, prepare=_prepare_codex, base="base"
-    ),
-}
-
-
-def build(name: str, pins: Pins) -> Path:
+def build(name: str, pins: Pins, tool: Builder) -> Path:
     """One image with what it is built from; returns its OCI layout."""
     recipe = RECIPES[name]
-    key = _ingredients(recipe, pins, build(recipe.base, pins) if recipe.base else None)
+    key = _ingredients(recipe, pins, build(recipe.base, pins, tool) if recipe.base else None)
     layout, stamp = WORK / name, WORK / f"{name}.key"
     if layout.is_dir() and stamp.is_file() and stamp.read_text() == key:
         return layout
-    WORK.mkdir(parents=True, exist_ok=True)
     context = WORK / f"{name}.context"
     shutil.rmtree(context, ignore_errors=True)
     context.mkdir()
     try:
-        recipe.prepare(pins, context)
+        with _step(f"{name}, what it is made of"):
+            recipe.prepare(pins, context, WORK)
         with _step(f"{name}, by buildah"):
-            builder = Builder(work=WORK, timestamp=pins.source_date_epoch)
-            containerfile = HERE / name / "Containerfile"
-            layout = builder.build(name, containerfile, context, recipe.base)
+            layout = tool.build(
+                name,
+                HERE / name / "Containerfile",
+                context,
+                base=recipe.base,
+                timestamp=pins.source_date_epoch,
+            )
     finally:
         shutil.rmtree(context, ignore_errors=True)
     stamp.write_text(key)
@@ -106,9 +62,10 @@ def build(name: str, pins: Pins) -> Path:
 
 
 def _ingredients(recipe: Recipe, pins: Pins, base: Path | None) -> str:
-    pinned = (pins.source_date_epoch, recipe.pinned(pins), host_architecture())
+    pinned = (pins.source_date_epoch, recipe.pinned(pins), pins.architecture)
     total = hashlib.sha256(repr(pinned).encode())
-    sources = (*sorted(HERE.glob("*.py")), HERE / recipe.name / "Containerfile")
+    sources = [HERE / f"{module}.py" for module in recipe.modules]
+    sources.append(HERE / recipe.name / "Containerfile")
     for path in (*sources, *([base / "index.json"] if base else [])):
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
@@ -165,15 +122,17 @@ def _run(what: str, registry: str | None) -> None:
     if what == "pins":
         print(f"node sha256 {host_architecture()}: {node_digest()}")
         return
+    if what == "push" and registry is None:
+        raise BuildError("Say where to: make image-push REGISTRY=HOST/PROJECT.")
     pins = read_pins(host_architecture())
-    for name in NAMES if what in {"all", "push"} else (what,):
-        layout = build(name, pins)
-        if what != "push":
-            store(name, layout)
-        elif registry is None:
-            raise BuildError("Say where to: make image-push REGISTRY=HOST/PROJECT.")
-        else:
-            Builder(work=WORK, timestamp=0).push(name, f"{registry}/{name}:latest")
+    with builder(WORK) as tool:
+        for name in NAMES if what in {"all", "push"} else (what,):
+            layout = build(name, pins, tool)
+            if what == "push":
+                with _step(f"{name}, to {registry}"):
+                    tool.push(name, f"{registry}/{name}:latest")
+            else:
+                store(name, layout)
 
 
 if __name__ == "__main__":

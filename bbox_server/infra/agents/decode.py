@@ -18,12 +18,23 @@ from bbox_server.domain.agent import (
 )
 from bbox_server.domain.credential import ProviderId
 from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.held_login import LoginForm
 from bbox_server.domain.image import ImageReference, parse_reference
 from bbox_server.infra.agents.document import Document, invalid
 from bbox_server.infra.agents.manifest import decode_mcp, decode_settings, home_path
 
 _KEYS: Final = (
-    *("name", "description", "image", "command", "unattended", "env_forward", "env", "memory"),
+    *(
+        "name",
+        "description",
+        "image",
+        "command",
+        "unattended",
+        "unattended_env",
+        "env_forward",
+        "env",
+        "memory",
+    ),
     *("resources", "credential_paths", "providers", "hosts", "files", "env_required"),
     *("settings", "mcp_servers"),
 )
@@ -47,7 +58,8 @@ def decode_agent(document: Document, registry: str) -> Agent:
     providers = tuple(_provider(entry) for entry in document.children("providers"))
     names = [name for provider in providers for name in provider_variables(provider.id)]
     known = frozenset((WORKSPACE_VARIABLE, *names))
-    files = tuple(_file(entry, known) for entry in document.children("files"))
+    ids = frozenset(provider.id for provider in providers)
+    files = tuple(_file(entry, known, ids) for entry in document.children("files"))
     command = document.texts("command")
     if not command:
         raise invalid(f"{document.place}: command is missing.")
@@ -57,6 +69,7 @@ def decode_agent(document: Document, registry: str) -> Agent:
         image=_image(document, registry),
         command=command,
         unattended=document.texts("unattended"),
+        unattended_env=_variables(document.child("unattended_env")),
         env_forward=_patterns(document),
         env_required=document.texts("env_required"),
         env=_variables(document.child("env")),
@@ -80,7 +93,7 @@ def _image(document: Document, registry: str) -> ImageReference:
 
 
 def _provider(document: Document) -> AgentProvider:
-    document.only("id", "hosts", "env")
+    document.only("id", "hosts", "env", "login")
     name = document.text("id")
     if not _PROVIDER.fullmatch(name):
         raise invalid(f"{document.place}: {name!r} is no provider's name.")
@@ -90,14 +103,27 @@ def _provider(document: Document) -> AgentProvider:
     for template in env.values():
         _check_template(document, template, known)
     hosts = tuple(map(parse_host_rule, document.texts("hosts")))
-    return AgentProvider(id=provider, hosts=hosts, env=env)
+    return AgentProvider(id=provider, hosts=hosts, env=env, login=_login(document))
 
 
-def _file(document: Document, known: frozenset[str]) -> AgentFile:
-    document.only("path", "content")
+def _login(document: Document) -> LoginForm | None:
+    if "login" not in document.members:
+        return None
+    name = document.text("login")
+    if name not in {form.value for form in LoginForm}:
+        raise invalid(f"{document.place}: {name!r} is no form of a login that can be held.")
+    return LoginForm(name)
+
+
+def _file(document: Document, known: frozenset[str], providers: frozenset[ProviderId]) -> AgentFile:
+    document.only("path", "content", "provider")
     template = document.text("content")
     _check_template(document, template, known)
-    return AgentFile(path=home_path(document, document.text("path")), template=template)
+    provider = ProviderId(document.text("provider")) if "provider" in document.members else None
+    if provider is not None and provider not in providers:
+        raise invalid(f"{document.place}: {provider!r} is none of the agent's providers.")
+    path = home_path(document, document.text("path"))
+    return AgentFile(path=path, template=template, provider=provider)
 
 
 def _check_template(document: Document, template: str, known: frozenset[str]) -> None:

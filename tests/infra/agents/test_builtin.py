@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bbox_server.domain.agent import Agent, ProviderAccess
-from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.credential import ROUTES, PlaceholderToken, ProviderId
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.settings import SettingsKind, credential_reason
 from bbox_server.domain.workspace import HostPath
@@ -18,6 +19,7 @@ from bbox_server.infra.agents.registry import BuiltinAgents
 
 FILES = sorted(Path("bbox_server/infra/agents/builtin").glob("*.yaml"))
 OPENAI = ProviderId("openai")
+OPENROUTER = ProviderId("openrouter")
 ACCESS = {
     OPENAI: ProviderAccess(
         base_url="http://192.168.127.1:4484/openai/v1", placeholder=PlaceholderToken("stand-in")
@@ -66,6 +68,55 @@ def test_codex_finds_its_provider_at_the_proxy(codex: Agent) -> None:
 
 def test_codex_reaches_nothing_but_the_proxy_when_locked(codex: Agent) -> None:
     assert codex.locked_hosts(frozenset({OPENAI})) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "provider", "address", "path"),
+    [
+        ("claude-code", "anthropic", "ANTHROPIC_BASE_URL", ""),
+        ("gemini", "google", "GOOGLE_GEMINI_BASE_URL", ""),
+        ("hermes", "anthropic", "ANTHROPIC_BASE_URL", ""),
+        ("hermes", "google", "GEMINI_BASE_URL", "/v1beta"),
+        ("hermes", "openai", "OPENAI_BASE_URL", ""),
+        ("hermes", "openrouter", "OPENROUTER_BASE_URL", ""),
+        ("opencode", "anthropic", "ANTHROPIC_BASE_URL", "/v1"),
+        ("opencode", "openai", "OPENAI_BASE_URL", ""),
+    ],
+)
+def test_an_agent_finds_each_of_its_providers_at_the_proxy(
+    name: str, provider: str, address: str, path: str
+) -> None:
+    base = f"http://192.168.127.1:4484{ROUTES[ProviderId(provider)].mount}"
+    access = {
+        ProviderId(provider): ProviderAccess(
+            base_url=base, placeholder=PlaceholderToken("stand-in")
+        )
+    }
+    env = BuiltinAgents().get(name).provider_environment(access)
+    assert env.pop(address) == base + path
+    assert list(env.values()) == ["stand-in"]
+
+
+def test_opencode_finds_openrouter_by_its_configuration() -> None:
+    access = {
+        OPENROUTER: ProviderAccess(
+            base_url="http://gw/openrouter/v1", placeholder=PlaceholderToken("stand-in")
+        )
+    }
+    env = BuiltinAgents().get("opencode").provider_environment(access)
+    config = json.loads(env["OPENCODE_CONFIG_CONTENT"])
+    assert config["provider"]["openrouter"]["options"]["baseURL"] == "http://gw/openrouter/v1"
+    assert env["OPENROUTER_API_KEY"] == "stand-in"
+
+
+def test_every_provider_with_a_route_is_served_to_its_agents() -> None:
+    direct = {
+        provider.id
+        for agent in BuiltinAgents().list()
+        for provider in agent.providers
+        if not provider.routed
+    }
+    assert not direct & ROUTES.keys()
 
 
 def test_the_smallest_definition_has_the_defaults() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from bbox_server.domain.image import parse_reference
 from bbox_server.infra.agents.registry import IMAGE_REGISTRY, BuiltinAgents
-from images.build import HERE, NAMES, RECIPES
+from images.build import HERE, NAMES
 from images.npm import extract, fetch
-from images.pins import BuildError, NpmPin, read_pins
+from images.pins import BuildError, NpmPin, WheelPins, read_pins
+from images.recipes import RECIPES
+from images.wheels import requirement_lines
 
 
 def archive(path: Path, **members: bytes) -> Path:
@@ -74,9 +76,32 @@ def test_every_image_has_a_recipe_and_a_containerfile(name: str) -> None:
 
 
 def test_an_image_is_called_what_its_agent_calls_it() -> None:
-    codex = BuiltinAgents().get("codex")
+    agents = {agent.name: agent.image for agent in BuiltinAgents().list()}
 
-    assert codex.image == parse_reference(f"{IMAGE_REGISTRY}/codex:latest")
+    assert set(NAMES) == {"base", *agents}
+    for name, image in agents.items():
+        assert image == parse_reference(f"{IMAGE_REGISTRY}/{name}:latest")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_is_built_anew_when_what_makes_it_changes(name: str) -> None:
+    for module in RECIPES[name].modules:
+        assert (HERE / f"{module}.py").is_file()
+
+
+def test_a_package_that_an_architecture_lacks_is_said_when_it_is_wanted() -> None:
+    with pytest.raises(BuildError, match="opencode for arm64"):
+        read_pins("arm64").npm_of("opencode")
+
+
+def test_nothing_of_a_python_agent_is_installed_without_a_digest() -> None:
+    pins = read_pins("amd64").hermes
+    lines = requirement_lines(pins).splitlines()
+
+    assert f"{pins.package}=={pins.version}" in pins.wheels
+    assert all("--hash=sha256:" in line for line in lines)
+    one = WheelPins(version="1", package="a", wheels={"a==1": ("0a", "0b")})
+    assert requirement_lines(one) == "a==1 --hash=sha256:0a --hash=sha256:0b\n"
 
 
 def test_the_pinned_node_is_the_environments() -> None:
