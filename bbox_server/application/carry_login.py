@@ -10,8 +10,10 @@ from typing import Final
 from bbox_server.domain.agent import Agent
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.error import BboxError
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.guest_login import OUTPUT_BYTES, parse_found, read_command
-from bbox_server.domain.launch import GUEST_HOME, GuestFile
+from bbox_server.domain.held_login import KINDS, read_tokens
+from bbox_server.domain.launch import GUEST_HOME
 from bbox_server.domain.login import (
     CarriedLogin,
     CredentialFile,
@@ -40,7 +42,11 @@ class CarryLogin:
     progress: ProgressObserver
 
     def load(self, agent: Agent | None, options: LoginOptions) -> CarriedLogin | None:
-        """What goes into the guest; None where nothing is kept. Raises: credential.store-failed."""
+        """What goes into the guest; None where nothing is kept. Raises: credential.store-failed.
+
+        A login that the host can hold goes into no guest, and none is taken over from one unless
+        the user logs in inside: a guest must not choose the account of later sessions.
+        """
         if agent is None or not options.save or not agent.credential_paths:
             return None
         if options.seed:
@@ -49,7 +55,23 @@ class CarryLogin:
         kept, refused = within_limits(files, agent.credential_paths)
         for reason in _first(refused):
             self.progress.warned(f"Not carried of the saved login: {reason}")
+        if not options.inside and self._is_held(agent, kept):
+            return None
         return CarriedLogin(agent=agent.name, paths=agent.credential_paths, files=kept)
+
+    def _is_held(self, agent: Agent, files: tuple[CredentialFile, ...]) -> bool:
+        forms = [provider.login for provider in agent.providers if provider.login is not None]
+        if not forms:
+            return False
+        by_path = {file.path: file.content for file in files}
+        strange = [
+            KINDS[form].path
+            for form in forms
+            if KINDS[form].path in by_path and read_tokens(form, by_path[KINDS[form].path]) is None
+        ]
+        for path in strange:
+            self.progress.warned(f"The saved {path} has a form that this host can't hold")
+        return not strange
 
     async def save(
         self, shell: GuestShell, login: CarriedLogin | None, written: Sequence[GuestFile]

@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from bbox_server.domain.agent import Agent
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.settings import CarriedSettings, SettingsSource

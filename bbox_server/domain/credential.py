@@ -9,6 +9,9 @@ from typing import Final, NewType, Protocol
 from urllib.parse import urlsplit
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.held_login import HeldLogin, Lasting
+from bbox_server.domain.key_limits import KeyLimits
+from bbox_server.domain.secret import Secret
 from bbox_server.domain.session import EventValue, SessionObserver
 from bbox_server.domain.workspace import HostPath
 
@@ -19,13 +22,6 @@ PlaceholderToken = NewType("PlaceholderToken", str)
 
 GATEWAY_PORT: Final = 4484
 """Where the relay offers the proxy's socket to the guest."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Secret:
-    """A value that no representation shows."""
-
-    value: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +59,7 @@ class ProviderRoute:
         upstream: Base URL that takes the mount's place.
         upstream_variable: Host variable with another base URL, as the provider's own clients
             read it.
-        credential: How the host authenticates; logins become a second kind of it.
+        credential: How the host authenticates with a key; logins: domain/login_route.
     """
 
     provider: ProviderId
@@ -116,10 +112,24 @@ ROUTES: Final[Mapping[ProviderId, ProviderRoute]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedRoute:
-    """A route with the host's key for it."""
+    """A route with the host's key for it.
+
+    Attributes:
+        key: Of a login, the access token that the session begins with.
+        login: What is renewed while the session runs; None for a key that lasts.
+        paths: Below the base URL, what the guest may ask; empty is anything.
+        added: Headers beside the key's.
+    """
 
     route: ProviderRoute
     key: Secret
+    login: HeldLogin | None = None
+    paths: tuple[str, ...] = ()
+    added: tuple[tuple[str, str], ...] = ()
+
+    def using(self, token: Lasting) -> "ServedRoute":
+        """The same with the access token of now."""
+        return replace(self, key=token.access)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +143,7 @@ class CredentialProxySpec:
     socket: HostPath
     placeholder: PlaceholderToken
     routes: tuple[ServedRoute, ...]
+    limits: KeyLimits = field(default_factory=KeyLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,12 +16,12 @@ from bbox_server.domain.credential import (
     PlaceholderToken,
     ProviderId,
     ProviderRoute,
-    Secret,
     ServedRoute,
 )
 from bbox_server.domain.environment import GIT_TOKEN_NAMES
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.git import Setting, without_credentials
+from bbox_server.domain.secret import Secret
 
 PROVIDER_PREFIX: Final = "github:"
 USER: Final = "x-access-token"

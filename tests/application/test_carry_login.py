@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 from bbox_server.application.carry_login import CarryLogin, login_files
 from bbox_server.domain.agent import Agent
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.guest_login import OUTPUT_BYTES
-from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.login import CarriedLogin
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import LoginOptions

@@ -18,9 +18,9 @@ from bbox_server.domain.credential import (
     CredentialProxy,
     CredentialProxySpec,
     PlaceholderToken,
-    Secret,
     ServedRoute,
 )
+from bbox_server.domain.secret import Secret
 from bbox_server.domain.session import EventKind
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.credential.proxy import ProcessCredentialProxy

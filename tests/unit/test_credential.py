@@ -9,12 +9,12 @@ from bbox_server.domain.credential import (
     OPENAI,
     OPENROUTER,
     CredentialUse,
-    Secret,
     checked_upstream,
     find_key,
     is_loopback,
 )
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.secret import Secret
 
 
 def test_the_first_variable_that_is_set_gives_the_key() -> None:

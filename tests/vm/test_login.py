@@ -26,7 +26,9 @@ rm .codex/auth.json; ln -s /etc/passwd .codex/auth.json
 
 @pytest.fixture
 def bbox(sandbox_dir: Path) -> Bbox:
-    return make_bbox(sandbox_dir, {"OPENAI_API_KEY": "", "CODEX_API_KEY": ""})
+    # A home of its own: the login of who runs the tests is not theirs to use.
+    env = {"OPENAI_API_KEY": "", "CODEX_API_KEY": "", "HOME": str(sandbox_dir)}
+    return make_bbox(sandbox_dir, env)
 
 
 def run(bbox: Bbox, workspace: Path, script: str, *options: str) -> Finished:

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Passes the guest's requests on to the providers, with the host's keys."""
 
+import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 
 import aiohttp
@@ -22,10 +25,15 @@ from bbox_server.domain.forwarding import (
     audit_path,
     find_route,
     holds_placeholder,
+    may_ask,
     request_headers,
     response_headers,
     upstream_url,
 )
+from bbox_server.domain.key_limits import KeyUse, OverLimit
+from bbox_server.infra.credential.connecting import connected
+from bbox_server.infra.credential.held_keys import PAUSE_S, HeldKeys
+from bbox_server.infra.credential.login_desk import LoginLostError
 
 ACTIVE_LIMIT: Final = 64
 """Requests at once; an agent with a dozen sub-agents stays well below."""
@@ -36,8 +44,9 @@ CONNECT_TIMEOUT_S: Final = 10.0
 class _RefusedError(Exception):
     """The proxy answers itself."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
+    def __init__(self, status: int, reason: str, message: str, wait_s: float | None = None) -> None:
         super().__init__(message)
+        self.wait_s = wait_s
         self.status = status
         self.reason = reason
         self.message = message
@@ -63,12 +72,15 @@ class Forwarder:
         session: aiohttp.ClientSession,
         outer_proxies: Mapping[ProviderId, str | None],
         audit: Callable[[CredentialUse], None],
+        keys: HeldKeys,
     ) -> None:
         self._spec = spec
+        self._keys = keys
         self._session = session
         self._outer_proxies = outer_proxies
         self._audit = audit
         self._active = 0
+        self._use = KeyUse(limits=spec.limits)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, and report it whatever happens to it."""
@@ -79,18 +91,21 @@ class Forwarder:
             return await self._answer(request, tally)
         finally:
             self._active -= 1
+            self._use.add(tally.up_bytes + tally.down_bytes)
             self._audit(_use(request, tally, started))
 
     async def _answer(self, request: web.BaseRequest, tally: _Tally) -> web.StreamResponse:
         try:
             served, url = self._admit(request, tally)
+            served = await self._with_key(served)
             return await self._forward(request, served, url, tally)
         except _RefusedError as refusal:
             tally.status, tally.refused = refusal.status, refusal.reason
             return _refusal(refusal)
 
     def _admit(self, request: web.BaseRequest, tally: _Tally) -> tuple[ServedRoute, str]:
-        if not holds_placeholder(request.headers.items(), self._spec.placeholder):
+        spec = self._spec
+        if not holds_placeholder(request.headers.items(), spec.placeholder, spec.routes):
             raise _RefusedError(401, "placeholder", "This is not the placeholder of this run.")
         if self._active > ACTIVE_LIMIT:
             raise _RefusedError(503, "busy", f"More than {ACTIVE_LIMIT} requests at once.")
@@ -103,7 +118,18 @@ class Forwarder:
         url = upstream_url(request.raw_path, served)
         if url is None:
             raise _RefusedError(400, "path", "The path could leave the provider's base URL.")
+        if not may_ask(request.raw_path, served):
+            raise _RefusedError(403, "path", "A login is served for models, not for the account.")
+        over = self._use.take(time.monotonic())
+        if over is not None:
+            raise _over(over)
         return served, url
+
+    async def _with_key(self, served: ServedRoute) -> ServedRoute:
+        try:
+            return await self._keys.current(served)
+        except LoginLostError as lost:
+            raise _lost(lost) from lost
 
     async def _forward(
         self, request: web.BaseRequest, served: ServedRoute, url: str, tally: _Tally
@@ -111,20 +137,35 @@ class Forwarder:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             request.writer.output_size = 0
-        call = self._session.request(
-            request.method,
-            URL(url, encoded=True),
-            headers=request_headers(list(request.headers.items()), served),
-            data=_counted_body(request, tally) if request.can_read_body else None,
-            proxy=self._outer_proxies[served.route.provider],
-            allow_redirects=False,
-        )
+        headers = request_headers(list(request.headers.items()), served)
+
+        async def ask() -> aiohttp.ClientResponse:
+            return await self._session.request(
+                request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                data=_counted_body(request, tally) if request.can_read_body else None,
+                proxy=self._outer_proxies[served.route.provider],
+                allow_redirects=False,
+            )
+
         try:
-            upstream = await call
+            upstream = await connected(ask, asyncio.sleep)
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _unreachable(served, error) from error
         async with upstream:
+            if upstream.status == HTTPStatus.UNAUTHORIZED and served.login is not None:
+                await self._replace_key(served)
             return await _pass_down(request, upstream, served, tally)
+
+    async def _replace_key(self, served: ServedRoute) -> None:
+        """Say "again" where there is another token: the refused request was not answered."""
+        try:
+            is_replaced = await self._keys.replaced(served)
+        except LoginLostError as lost:
+            raise _lost(lost) from lost
+        if is_replaced:
+            raise _RefusedError(503, "renewed", "The login was renewed; ask again.", 1.0)
 
 
 async def _counted_body(request: web.BaseRequest, tally: _Tally) -> AsyncIterator[bytes]:
@@ -170,10 +211,26 @@ def _unreachable(served: ServedRoute, error: Exception) -> _RefusedError:
     return _RefusedError(502, "upstream", f"{served.route.provider} can't be reached: {text}")
 
 
+def _lost(lost: LoginLostError) -> _RefusedError:
+    # Clients repeat after 503; a login that is gone does not come back by itself.
+    if lost.is_final:
+        return _RefusedError(401, "login", lost.text)
+    return _RefusedError(503, "login", lost.text, PAUSE_S)
+
+
+def _over(over: OverLimit) -> _RefusedError:
+    # Clients repeat after 429; a budget does not come back, so that they must not.
+    if over.wait_s is None:
+        return _RefusedError(403, "budget", over.text)
+    return _RefusedError(429, "rate", over.text, over.wait_s)
+
+
 def _refusal(refusal: _RefusedError) -> web.Response:
     # The shape that the providers' own clients know how to show.
     error = {"message": f"bbox: {refusal.message}", "type": "bbox", "code": refusal.reason}
-    return web.json_response({"error": error}, status=refusal.status)
+    later = refusal.wait_s
+    headers = {} if later is None else {"Retry-After": str(math.ceil(later))}
+    return web.json_response({"error": error}, status=refusal.status, headers=headers)
 
 
 def _use(request: web.BaseRequest, tally: _Tally, started: float) -> CredentialUse:

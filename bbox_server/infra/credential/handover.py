@@ -15,9 +15,11 @@ from bbox_server.domain.credential import (
     PlaceholderToken,
     ProviderId,
     ProviderRoute,
-    Secret,
     ServedRoute,
 )
+from bbox_server.domain.held_login import HeldLogin, LoginForm, LoginPlace
+from bbox_server.domain.key_limits import KeyLimits
+from bbox_server.domain.secret import Secret
 from bbox_server.domain.workspace import HostPath
 
 
@@ -27,11 +29,13 @@ class Handover:
 
     Attributes:
         uid: Who may connect to the socket; a process of root's becomes this user.
+        logins: Descriptor of a socket at which logins are renewed (login_desk); None without any.
     """
 
     spec: CredentialProxySpec
     uid: int
     gid: int
+    logins: int | None = None
 
 
 def encode(handover: Handover) -> bytes:
@@ -48,9 +52,11 @@ def decode(data: bytes) -> Handover:
             socket=HostPath(spec["socket"]),
             placeholder=PlaceholderToken(spec["placeholder"]),
             routes=tuple(_served(served) for served in spec["routes"]),
+            limits=KeyLimits(**spec["limits"]),
         ),
         uid=message["uid"],
         gid=message["gid"],
+        logins=message["logins"],
     )
 
 
@@ -69,4 +75,12 @@ def _served(served: dict[str, Any]) -> ServedRoute:
             ),
         ),
         key=Secret(value=served["key"]["value"]),
+        login=_login(served["login"]) if served["login"] else None,
+        paths=tuple(served["paths"]),
+        added=tuple((name, value) for name, value in served["added"]),
     )
+
+
+def _login(login: dict[str, Any]) -> HeldLogin:
+    form, place = LoginForm(login["form"]), LoginPlace(login["place"])
+    return HeldLogin(**{**login, "form": form, "place": place})

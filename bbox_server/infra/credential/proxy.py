@@ -23,6 +23,9 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import SessionObserver
 from bbox_server.infra.credential.audit import AuditReader
 from bbox_server.infra.credential.handover import Handover, encode
+from bbox_server.infra.credential.held_login_files import HeldLoginFiles
+from bbox_server.infra.credential.login_desk import LoginDesk
+from bbox_server.infra.credential.renewal import LoginRenewal
 from bbox_server.infra.credential.trust import passed_environment
 from bbox_server.infra.process.child import Child, spawn
 from bbox_server.infra.process.command import Command
@@ -42,10 +45,12 @@ class ProcessCredentialProxy(CredentialProxy):
         user: Who may connect to the socket (the egress relay runs as that user), and whom a
             process of root's becomes when it listens.
         environment: The caller's; the process gets only what says whom to trust and how to get out.
+        logins: The files of logins, for routes that have one.
     """
 
     user: SandboxUser
     environment: Mapping[str, str]
+    logins: HeldLoginFiles | None = None
 
     @override
     def new_placeholder(self) -> PlaceholderToken:
@@ -61,21 +66,36 @@ class ProcessCredentialProxy(CredentialProxy):
             audit = AuditReader(reading, observer)
             stack.callback(Path(spec.socket).unlink, missing_ok=True)
             stack.callback(audit.close)
+            desk = self._desk(spec, observer)
+            if desk is not None:
+                stack.callback(desk.close)
             try:
-                child = await stack.enter_async_context(spawn(self._command(spec, writing)))
+                command = self._command(spec, writing, desk)
+                child = await stack.enter_async_context(spawn(command))
             finally:
                 os.close(writing)
             await _listening(child, audit)
             yield ProxyProcess(child)
 
-    def _command(self, spec: CredentialProxySpec, stdout: int) -> Command:
-        handover = Handover(spec=spec, uid=self.user.uid, gid=self.user.gid)
+    def _desk(self, spec: CredentialProxySpec, observer: SessionObserver) -> LoginDesk | None:
+        """Where the process has its logins renewed."""
+        logins = {one.route.provider: one.login for one in spec.routes if one.login is not None}
+        if not logins:
+            return None
+        assert self.logins is not None  # noqa: S101 (who finds a login knows where it lies)
+        renewal = LoginRenewal(files=self.logins, environment=self.environment)
+        return LoginDesk(logins, renewal, observer)
+
+    def _command(self, spec: CredentialProxySpec, stdout: int, desk: LoginDesk | None) -> Command:
+        descriptor = None if desk is None else desk.process_end.fileno()
+        handover = Handover(spec=spec, uid=self.user.uid, gid=self.user.gid, logins=descriptor)
         return Command(
             # Isolated: neither the current directory nor PYTHON* variables choose what is imported.
             argv=(sys.executable, "-I", "-m", "bbox_server.infra.credential.serve"),
             env={**PLAIN_ENVIRONMENT, **passed_environment(self.environment)},
             stdin=encode(handover),
             stdout=stdout,
+            pass_fds=() if descriptor is None else (descriptor,),
         )
 
 

@@ -10,7 +10,9 @@ from bbox_server.domain.credential import CredentialUse
 REFUSALS_INTERVAL_S: Final = 1.0
 """A refusal costs the guest nothing, so it is reported at most this often for each reason."""
 
-_OURS: Final = frozenset({"busy", "method", "path", "placeholder", "route"})
+_OURS: Final = frozenset(
+    {"budget", "busy", "login", "method", "path", "placeholder", "rate", "route"}
+)
 
 
 @dataclass(slots=True)

@@ -31,6 +31,8 @@ from bbox_server.infra.credential.confine import (
 )
 from bbox_server.infra.credential.forwarder import CONNECT_TIMEOUT_S, Forwarder
 from bbox_server.infra.credential.handover import Handover, decode
+from bbox_server.infra.credential.held_keys import HeldKeys
+from bbox_server.infra.credential.login_desk import desk_client, no_login
 from bbox_server.infra.credential.report import AuditReport
 from bbox_server.infra.credential.trust import client_context, outer_proxy
 
@@ -94,8 +96,10 @@ async def _listener(
     handover: Handover, session: aiohttp.ClientSession, report: AuditReport
 ) -> AsyncIterator[None]:
     routes = [served.route for served in handover.spec.routes]
-    proxies = {route.provider: outer_proxy(route.upstream) for route in routes}
-    forwarder = Forwarder(handover.spec, session, proxies, report.take)
+    proxies = {route.provider: outer_proxy(route.upstream, os.environ) for route in routes}
+    renew = no_login if handover.logins is None else (await desk_client(handover.logins)).renew
+    keys = HeldKeys(handover.spec.routes, renew, time.time, time.monotonic)
+    forwarder = Forwarder(handover.spec, session, proxies, report.take, keys)
     server = web.Server(
         forwarder.handle,
         handler_cancellation=True,

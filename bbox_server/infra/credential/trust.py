@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]  # not in typeshed
 
 from bbox_server.domain.credential import is_loopback
 
@@ -23,6 +23,8 @@ PASSED_ENVIRONMENT: Final = (
     "no_proxy",
 )
 """All that the proxy's process sees of the user's environment."""
+
+_PROXY: Final = "_proxy"
 
 _ADDED_BUNDLES: Final = ("NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE")
 
@@ -54,11 +56,13 @@ def _fallback_bundles() -> tuple[str, ...]:
     return () if any(own) else tuple(b for b in _SYSTEM_BUNDLES if Path(b).is_file())[:1]
 
 
-def outer_proxy(upstream: str) -> str | None:
+def outer_proxy(upstream: str, environ: Mapping[str, str]) -> str | None:
     """The HTTP proxy that the user's environment names for an upstream, or None."""
     parts = urlsplit(upstream)
     host = parts.hostname or ""
-    proxies = getproxies()
-    if is_loopback(host) or proxy_bypass(host):
+    # As urllib reads them; where both are set, the name in small letters counts.
+    names = sorted(name for name in environ if name.lower().endswith(_PROXY) and environ[name])
+    proxies = {name.lower().removesuffix(_PROXY): environ[name] for name in names}
+    if is_loopback(host) or proxy_bypass_environment(host, proxies):
         return None
     return proxies.get(parts.scheme) or proxies.get("all")

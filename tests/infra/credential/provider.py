@@ -17,9 +17,10 @@ from bbox_server.domain.credential import (
     CredentialProxySpec,
     PlaceholderToken,
     ProviderRoute,
-    Secret,
     ServedRoute,
 )
+from bbox_server.domain.key_limits import KeyLimits
+from bbox_server.domain.secret import Secret
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.credential.proxy import ProcessCredentialProxy, ProxyProcess
 from bbox_server.infra.process.sandbox_user import resolve_sandbox_user
@@ -85,21 +86,34 @@ class Guest:
 
 @asynccontextmanager
 async def proxied(
-    upstream: str, environment: Mapping[str, str] | None = None
+    upstream: str,
+    environment: Mapping[str, str] | None = None,
+    limits: KeyLimits | None = None,
+    known: ProviderRoute = OPENAI,
 ) -> AsyncIterator[Guest]:
-    """A running proxy for one provider, and a guest that holds the placeholder."""
-    route: ProviderRoute = OPENAI.to(upstream)
+    """A running proxy for one provider with a key, and a guest that holds the placeholder."""
+    served = ServedRoute(route=known.to(upstream), key=Secret(value=KEY))
     proxy = ProcessCredentialProxy(user=USER, environment=environment or {})
+    async with running(proxy, served, limits) as guest:
+        yield guest
+
+
+@asynccontextmanager
+async def running(
+    proxy: ProcessCredentialProxy, served: ServedRoute, limits: KeyLimits | None = None
+) -> AsyncIterator[Guest]:
+    """A running proxy for one route, and a guest that holds the placeholder."""
     observer = RecordingObserver()
     with tempfile.TemporaryDirectory() as directory:
         spec = CredentialProxySpec(
             socket=HostPath(f"{directory}/keys"),
             placeholder=PLACEHOLDER,
-            routes=(ServedRoute(route=route, key=Secret(value=KEY)),),
+            routes=(served,),
+            limits=limits or KeyLimits(),
         )
-        async with proxy.start(spec, observer) as running, _session(spec.socket) as session:
-            assert isinstance(running, ProxyProcess)
-            yield Guest(session, running, spec.socket, observer)
+        async with proxy.start(spec, observer) as process, _session(spec.socket) as session:
+            assert isinstance(process, ProxyProcess)
+            yield Guest(session, process, spec.socket, observer)
 
 
 @asynccontextmanager
@@ -113,11 +127,13 @@ async def _session(socket: str) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @asynccontextmanager
-async def serving(answer: Answer, *, cancels: bool = False) -> AsyncIterator[Guest]:
+async def serving(
+    answer: Answer, *, cancels: bool = False, limits: KeyLimits | None = None
+) -> AsyncIterator[Guest]:
     """A proxy before a provider that answers so."""
     async with (
         provider(answer, cancels=cancels) as port,
-        proxied(f"http://127.0.0.1:{port}/v1") as guest,
+        proxied(f"http://127.0.0.1:{port}/v1", limits=limits) as guest,
     ):
         yield guest
 

@@ -2,6 +2,7 @@
 """Whom the proxy trusts, and through which proxy of the user's it goes out."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -55,12 +56,12 @@ def test_only_what_says_whom_to_trust_and_how_to_get_out_is_passed_on() -> None:
 
 def test_the_users_proxy_is_used(plain_environment: pytest.MonkeyPatch) -> None:
     plain_environment.setenv("HTTPS_PROXY", "http://proxy.example:3128")
-    assert outer_proxy("https://api.openai.com/v1") == "http://proxy.example:3128"
+    assert outer_proxy("https://api.openai.com/v1", os.environ) == "http://proxy.example:3128"
 
 
 def test_a_proxy_for_all_is_used(plain_environment: pytest.MonkeyPatch) -> None:
     plain_environment.setenv("all_proxy", "http://proxy.example:3128")
-    assert outer_proxy("https://api.openai.com/v1") == "http://proxy.example:3128"
+    assert outer_proxy("https://api.openai.com/v1", os.environ) == "http://proxy.example:3128"
 
 
 def test_an_upstream_that_the_user_excepts_is_asked_directly(
@@ -68,12 +69,12 @@ def test_an_upstream_that_the_user_excepts_is_asked_directly(
 ) -> None:
     plain_environment.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     plain_environment.setenv("NO_PROXY", "openai.com")
-    assert outer_proxy("https://api.openai.com/v1") is None
+    assert outer_proxy("https://api.openai.com/v1", os.environ) is None
 
 
 def test_this_host_is_never_asked_through_a_proxy(plain_environment: pytest.MonkeyPatch) -> None:
     plain_environment.setenv("HTTP_PROXY", "http://proxy.example:3128")
-    assert outer_proxy("http://127.0.0.1:8080/v1") is None
+    assert outer_proxy("http://127.0.0.1:8080/v1", os.environ) is None
 
 
 @asynccontextmanager
