@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from bbox_server.domain.credential import BEARER, KeyHeader, Secret, ServedRoute
+from bbox_server.domain.credential import BEARER, KeyHeader, ServedRoute
+from bbox_server.domain.secret import Secret
 
 Headers = Sequence[tuple[str, str]]
 
@@ -68,14 +69,33 @@ _LEAVES_SEGMENT: Final = frozenset({*range(0x20), *b"/\\\x7f"})
 _KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
 
 
-def holds_placeholder(headers: Iterable[tuple[str, str]], placeholder: str) -> bool:
-    """Whether the guest authenticated with its run's placeholder, in any of the usual headers."""
+# RFC 9110, 5.6.2: a token.
+_HEADER_NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
+_NO_KEY_HEADER: Final = re.compile(r"host|content-.*|accept.*|user-agent|cookie|date|range|if-.*")
+
+
+def is_key_header(name: str) -> bool:
+    """Whether a header may carry a key: one that says nothing of the message or of the hop."""
+    lower = name.lower()
+    is_taken = lower in _HOP_BY_HOP or lower == "expect" or _NO_KEY_HEADER.fullmatch(lower)
+    return bool(_HEADER_NAME.fullmatch(name)) and not is_taken
+
+
+def holds_placeholder(
+    headers: Iterable[tuple[str, str]], placeholder: str, served: Iterable[ServedRoute] = ()
+) -> bool:
+    """Whether the guest authenticated with its run's placeholder, in any of the usual headers.
+
+    A provider of the user's own may have another header; it is taken from there as well.
+    """
+    own = {one.route.credential.header.name.lower(): one.route.credential.header for one in served}
     expected = placeholder.encode()
     found = False
     for name, value in headers:
-        if name.lower() not in _KEY_HEADERS:
+        if name.lower() not in {*_KEY_HEADERS, *own}:
             continue
-        presented = value[len(BEARER.prefix) :] if _is_bearer(value) else value
+        prefix = own[name.lower()].prefix if name.lower() in own else ""
+        presented = value[len(BEARER.prefix) :] if _is_bearer(value) else value.removeprefix(prefix)
         # All are compared, in full: the time tells nothing about where a guess went wrong.
         found |= hmac.compare_digest(presented.encode(errors="surrogateescape"), expected)
     return found
@@ -87,18 +107,29 @@ def _is_bearer(value: str) -> bool:
 
 def request_headers(headers: Headers, served: ServedRoute) -> list[tuple[str, str]]:
     """The headers for the provider: what describes the request, and the host's key."""
-    dropped = _DROPPED_REQUEST | _nominated(headers)
+    header: KeyHeader = served.route.credential.header
+    dropped = _DROPPED_REQUEST | _nominated(headers) | {header.name.lower()}
     kept = [
         (name, value)
         for name, value in headers
         if name.lower() not in dropped and not _IDENTIFIES.search(name.lower())
     ]
-    header: KeyHeader = served.route.credential.header
     return [
-        *kept,
+        *_with_added(kept, served.added),
         ("Accept-Encoding", "identity"),
         (header.name, header.prefix + served.key.value),
     ]
+
+
+def _with_added(headers: Headers, added: Headers) -> list[tuple[str, str]]:
+    """The guest's headers and ours; of one name they are a list, in one line (RFC 9110, 5.3)."""
+    ours = {name.lower() for name, _ in added}
+    theirs = [(name, value) for name, value in headers if name.lower() not in ours]
+    joined = [
+        (name, ",".join([*(v for n, v in headers if n.lower() == name.lower()), value]))
+        for name, value in added
+    ]
+    return [*theirs, *joined]
 
 
 def response_headers(headers: Headers, served: ServedRoute) -> list[tuple[str, str]]:
@@ -144,6 +175,16 @@ def upstream_url(target: str, served: ServedRoute) -> str | None:
         return None
     kept = "&".join(part for part in query.split("&") if not _names_key(part))
     return served.route.upstream + rest + (question + kept if kept else "")
+
+
+def may_ask(target: str, served: ServedRoute) -> bool:
+    """Whether a target lies at or below one of the paths that the guest may ask.
+
+    Compared as it is written: a path in other clothes is none of them.
+    """
+    rest = target.partition("?")[0][len(served.route.mount) :]
+    paths = served.paths
+    return not paths or any(rest == path or rest.startswith(path + "/") for path in paths)
 
 
 def _is_plain(target: str) -> bool:

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,6 +17,7 @@ from typing_extensions import override
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import (
     GatewayService,
     HostOverride,
@@ -26,6 +27,8 @@ from bbox_server.domain.egress.relay import (
 )
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.hostservice import HostService
+from bbox_server.domain.portforward import PortForward
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.egress.process_relay import ProcessRelay, RelayProcess
@@ -37,6 +40,7 @@ from tests.infra.egress.network import echo, server
 NAME = "a.test"
 PORT = 7000
 SERVICE = 4484
+OWN = "tickets.bbox.internal"
 OTHER = "b.test"
 
 
@@ -134,6 +138,7 @@ async def setting(request: pytest.FixtureRequest, sandbox_dir: Path) -> AsyncIte
                 HostOverride(name=name, address="127.0.0.1", port=port) for name in (NAME, OTHER)
             ),
         )
+        spec = replace(spec, host_services=(HostService(name="tickets", port=port),))
         yield Setting(FakeNetworkRelay() if fake else ProcessRelay(user=user), spec)
 
 
@@ -187,6 +192,42 @@ async def test_another_policy_counts_at_once(setting: Setting) -> None:
         assert not await guest.reaches(NAME, PORT)
 
 
+async def test_a_denied_name_is_refused_and_told_as_such(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+    ):
+        await running.let_ask(can_ask=True)
+        await running.deny(Question(host=OTHER, port=PORT))
+        assert not await guest.reaches(OTHER, PORT)
+        blocked = await setting.event(EgressEventKind.BLOCKED)
+    assert blocked.reason is BlockReason.DENIED_BY_USER
+
+
+async def test_a_new_name_is_asked_for_where_someone_can_answer(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+        asyncio.TaskGroup() as group,
+    ):
+        await running.let_ask(can_ask=True)
+        reaching = group.create_task(guest.reaches(OTHER, PORT))
+        asked = await setting.event(EgressEventKind.ASK)
+        await running.deny(Question(host=OTHER, port=PORT))
+        assert not await reaching
+    assert (asked.host, asked.port, asked.reason) == (OTHER, PORT, BlockReason.HOST_NOT_IN_PROFILE)
+
+
+async def test_an_allowed_answer_outweighs_an_earlier_denial(setting: Setting) -> None:
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+    ):
+        await running.deny(Question(host=OTHER, port=PORT))
+        await running.update(policy(OTHER))
+        assert await guest.reaches(OTHER, PORT)
+
+
 async def test_events_are_numbered(setting: Setting) -> None:
     async with (
         setting.relay.start(setting.spec, setting.observe) as running,
@@ -223,3 +264,28 @@ async def test_nothing_is_left_when_it_was_left(setting: Setting) -> None:
     await running.wait()
     with socket.socket(socket.AF_UNIX) as late, pytest.raises(FileNotFoundError):
         late.connect(setting.spec.socket)
+
+
+async def test_a_service_of_the_user_s_is_reached_by_its_name(setting: Setting) -> None:
+    port = setting.spec.host_services[0].port
+    async with (
+        setting.relay.start(setting.spec, setting.observe) as running,
+        setting.guest(running) as guest,
+    ):
+        assert await guest.reaches(OWN, port)
+        assert not await guest.reaches(OWN, SERVICE + 1)
+        assert not await guest.reaches("other.bbox.internal", port)
+
+
+async def test_a_port_that_is_taken_can_not_be_forwarded(setting: Setting) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    spec = replace(setting.spec, forwards=(PortForward(host_port=port, guest_port=80),))
+    other = replace(spec, socket=HostPath(f"{spec.socket}2"))
+    async with setting.relay.start(spec, setting.observe):
+        with pytest.raises(BboxError) as raised:
+            async with setting.relay.start(other, setting.observe):
+                pass
+    assert raised.value.code is ErrorCode.EGRESS_PORT_TAKEN
+    async with setting.relay.start(other, setting.observe):
+        pass

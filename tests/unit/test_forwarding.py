@@ -1,18 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bbox_server.domain.credential import ANTHROPIC, GOOGLE, OPENAI, Secret, ServedRoute
+from bbox_server.domain.credential import (
+    ANTHROPIC,
+    GOOGLE,
+    OPENAI,
+    ApiKey,
+    KeyHeader,
+    ServedRoute,
+)
 from bbox_server.domain.forwarding import (
     BodyScrubber,
     audit_path,
     find_route,
     holds_placeholder,
+    may_ask,
     request_headers,
     response_headers,
     upstream_url,
 )
+from bbox_server.domain.secret import Secret
 
 KEY = "sk-real-key"
 SERVED = ServedRoute(route=OPENAI, key=Secret(value=KEY))
@@ -175,6 +186,21 @@ def test_the_hosts_key_takes_the_place_of_the_placeholder() -> None:
     ]
 
 
+def test_a_header_of_the_users_own_provider_carries_both_keys() -> None:
+    header = KeyHeader(name="X-Acme", prefix="Token ")
+    route = replace(OPENAI, credential=ApiKey(header=header, environment_names=("K",)))
+    served = ServedRoute(route=route, key=Secret(value=KEY))
+    asked = [("x-acme", "Token p"), ("Accept", "*/*")]
+    assert holds_placeholder(asked, "p", [served])
+    assert not holds_placeholder([("x-acme", "Token q")], "p", [served])
+    assert not holds_placeholder(asked, "p", [SERVED])
+    assert request_headers(asked, served) == [
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "identity"),
+        ("X-Acme", f"Token {KEY}"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -248,3 +274,35 @@ def test_a_body_without_a_start_of_the_key_is_not_held_back() -> None:
 )
 def test_a_path_in_the_log_is_short_and_harmless(target: str, expected: str) -> None:
     assert audit_path(target) == expected
+
+
+LOGIN = replace(SERVED, paths=("/responses", "/models"), added=(("X-List", "ours"), ("X-Own", "1")))
+
+
+@pytest.mark.parametrize(
+    ("rest", "is_allowed"),
+    [
+        ("/responses", True),
+        ("/responses?a=b", True),
+        ("/responses/compact", True),
+        ("/models?client_version=1", True),
+        ("", False),
+        ("/", False),
+        ("/responsesx", False),
+        ("//responses", False),
+        ("/%72esponses", False),
+        ("/account/responses", False),
+    ],
+)
+def test_a_login_serves_some_paths_and_a_key_all(rest: str, is_allowed: bool) -> None:  # noqa: FBT001 (a parameter of the test's)
+    target = LOGIN.route.mount + rest
+    assert may_ask(target, LOGIN) is is_allowed
+    assert may_ask(target, SERVED)
+
+
+def test_what_a_login_adds_joins_the_guests_list_and_replaces_no_other() -> None:
+    headers = request_headers([("x-list", "theirs"), ("Accept", "a"), ("x-own", "0")], LOGIN)
+    assert [(n, v) for n, v in headers if n.lower().startswith("x-")] == [
+        ("X-List", "theirs,ours"),
+        ("X-Own", "0,1"),
+    ]

@@ -35,6 +35,7 @@ class BlockReason(StrEnum):
     UPSTREAM_REFUSED = "upstream-refused"
     UPSTREAM_TIMEOUT = "upstream-timeout"
     RESOLVE_FAILED = "resolve-failed"
+    PROXY_REFUSED = "proxy-refused"
 
 
 class CloseReason(StrEnum):

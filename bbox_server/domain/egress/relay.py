@@ -8,6 +8,10 @@ from typing import Final, Protocol
 
 from bbox_server.domain.egress.event import EgressEvent
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.proxy import UpstreamProxy
+from bbox_server.domain.egress.question import Question
+from bbox_server.domain.hostservice import HostService
+from bbox_server.domain.portforward import PortForward
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import HostPath
 
@@ -51,6 +55,9 @@ class RelaySpec:
 
     Attributes:
         socket: Unix socket for QEMU to connect to; it listens when `start` has been entered.
+        host_services: The user's own, each at a name of its own and its port.
+        forwards: Ports of the host's loopback address that lead into the guest.
+        proxy: By which the host gets out; None where it gets there itself.
     """
 
     session: SessionId
@@ -58,6 +65,9 @@ class RelaySpec:
     policy: EgressPolicy
     services: tuple[GatewayService, ...] = ()
     overrides: tuple[HostOverride, ...] = ()
+    host_services: tuple[HostService, ...] = ()
+    forwards: tuple[PortForward, ...] = ()
+    proxy: UpstreamProxy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,29 @@ class RunningRelay(Protocol):
 
     async def update(self, policy: EgressPolicy) -> None:
         """Use another policy at once; connections that it doesn't allow are closed.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def let_ask(self, *, can_ask: bool) -> None:
+        """Say whether someone can answer: then a new name that no rule allows waits and is asked.
+
+        Where nobody can, it is refused at once, and so is all that waits.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def allow_once(self, question: Question) -> None:
+        """Let in what waits for this, and what follows within a minute.
+
+        Raises: egress.relay-failed.
+        """
+        ...
+
+    async def deny(self, question: Question) -> None:
+        """Refuse what waits for this, and what follows, without another question.
 
         Raises: egress.relay-failed.
         """
@@ -92,6 +125,6 @@ class NetworkRelay(Protocol):
 
         The observer is called on the event loop and must neither block nor raise.
 
-        Raises: egress.relay-failed.
+        Raises: egress.relay-failed; egress.port-taken.
         """
         ...

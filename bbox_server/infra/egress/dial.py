@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from bbox_server.domain.egress.event import BlockReason
+from bbox_server.domain.egress.proxy import UpstreamProxy
 from bbox_server.infra.egress.address import may_dial
-from bbox_server.infra.egress.resolve import Resolver
+from bbox_server.infra.egress.resolve import Resolution, Resolver
+from bbox_server.infra.egress.tunnel import TunnelError, open_tunnel
 
 _CONNECT_S: Final = 10.0
 _STAGGER_S: Final = 0.25
@@ -19,6 +21,11 @@ _STAGGER_S: Final = 0.25
 _KEEPALIVE_S: Final = 60
 _MAX_ATTEMPTS: Final = 6
 _MAX_DIALS: Final = 64
+# A proxy dials too, and many wait for a verdict on the name first.
+_TUNNEL_S: Final = 20.0
+# Behind a proxy a host need not know public names, and may be slow to say so.
+_LOOK_S: Final = 2.0
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
 class DialError(Exception):
@@ -31,20 +38,25 @@ class DialError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What to connect to: a service's socket, or a name, or an address where there is no name."""
+    """What to connect to: a service, or a name, or an address where there is no name.
+
+    Attributes:
+        service: A socket's path, or a port of this host's loopback address.
+    """
 
     name: str | None = None
     address: str = ""
     port: int = 0
-    service: str = ""
+    service: str | int = ""
     allow_private: bool = False
 
 
 class Dialer:
     """Connects, a bounded number of times at once."""
 
-    def __init__(self, resolver: Resolver) -> None:
+    def __init__(self, resolver: Resolver, proxy: UpstreamProxy | None = None) -> None:
         self._resolver = resolver
+        self._proxy = proxy
         self._slots = asyncio.Semaphore(_MAX_DIALS)
 
     async def dial(self, target: Target) -> socket.socket:
@@ -53,11 +65,77 @@ class Dialer:
         Raises:
             DialError: With the reason.
         """
+        if isinstance(target.service, int):
+            return await _race(_LOOPBACK, target.service)
         if target.service:
             return await _dial_service(target.service)
         async with self._slots:
+            if self._proxy is not None and self.is_proxied(target.name or target.address):
+                await self._look(target)
+                return await self._tunnel(self._proxy, target)
             addresses, port = await self._addresses(target)
             return await _race(addresses, port)
+
+    async def dial_datagrams(self, target: Target) -> socket.socket:
+        """A non-blocking datagram socket, connected with the first allowed address.
+
+        Raises:
+            DialError: With the reason.
+        """
+        async with self._slots:
+            addresses, port = await self._addresses(target)
+        family = socket.AF_INET6 if ":" in addresses[0] else socket.AF_INET
+        upstream = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            upstream.connect((addresses[0], port))
+        except OSError as error:
+            upstream.close()
+            raise DialError(_reason(error)) from error
+        return upstream
+
+    async def look_up(self, name: str) -> Resolution | None:
+        """What the host's resolver says of a name; None where the proxy resolves it."""
+        return None if self.is_proxied(name) else await self._resolver.resolve(name)
+
+    def is_proxied(self, host: str) -> bool:
+        """Whether connections to a name or an address go by the host's proxy."""
+        proxy = self._proxy
+        return proxy is not None and not self._resolver.is_fixed(host) and proxy.serves(host)
+
+    async def _look(self, target: Target) -> None:
+        """Refuse what is known to be private; what the proxy finds behind a name is its to judge.
+
+        Raises: DialError.
+        """
+        found = [target.address]
+        if target.name is not None:
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    found = list((await self._resolver.resolve(target.name)).addresses)
+            except TimeoutError:
+                return
+        private = target.allow_private
+        if found and not any(may_dial(address, allow_private=private) for address in found):
+            raise DialError(BlockReason.RESOLVES_TO_PRIVATE)
+
+    async def _tunnel(self, proxy: UpstreamProxy, target: Target) -> socket.socket:
+        addresses = (await self._resolver.resolve(proxy.host)).addresses
+        if not addresses:
+            raise DialError(BlockReason.PROXY_REFUSED)
+        connected = await _race(_interleaved(addresses)[:_MAX_ATTEMPTS], proxy.port)
+        try:
+            async with asyncio.timeout(_TUNNEL_S):
+                await open_tunnel(connected, proxy, target.name or target.address, target.port)
+        except TimeoutError as error:
+            connected.close()
+            raise DialError(BlockReason.UPSTREAM_TIMEOUT) from error
+        except (TunnelError, OSError) as error:
+            connected.close()
+            raise DialError(BlockReason.PROXY_REFUSED) from error
+        except BaseException:
+            connected.close()
+            raise
+        return connected
 
     async def _addresses(self, target: Target) -> tuple[tuple[str, ...], int]:
         if target.name is None:

@@ -10,6 +10,7 @@ from bbox_server.infra.egress.bucket import TokenBucket
 
 _REPEAT_S: Final = 5.0
 _MAX_KEYS: Final = 256
+_MAX_REACHED: Final = 1024
 _RATE: Final = 50.0
 _BURST: Final = 500.0
 
@@ -36,8 +37,8 @@ class EventLog:
     """Numbers events and tells them: repeated ones first at once, then every 5 s with a count.
 
     There are at most 256 kinds of repeated events, what is beyond is told as one. Events of
-    single connections are told as they come, up to 50 a second; gaps in the numbers show that
-    some were not.
+    single connections are told as they come, up to 50 a second, and the first to each place in any
+    case: what is learned from them is complete. Gaps in the numbers show that some were not told.
     """
 
     def __init__(self, tell: Callable[[EgressEvent], None], clocks: Clocks) -> None:
@@ -45,12 +46,14 @@ class EventLog:
         self._clocks = clocks
         self._bucket = TokenBucket(_RATE, _BURST, clocks.monotonic())
         self._repeated: dict[_Key, _Repeated] = {}
+        self._reached: set[tuple[str, int]] = set()
         self._number = 0
 
     def single(self, event: EgressEvent) -> None:
         """Tell of one connection."""
         self._number += 1
-        if self._bucket.take(self._clocks.monotonic()):
+        is_due = self._bucket.take(self._clocks.monotonic())
+        if self._is_first(event) or is_due:
             self._tell(self._stamped(event))
 
     def repeated(self, event: EgressEvent) -> None:
@@ -67,6 +70,15 @@ class EventLog:
         entry.untold += 1
         entry.latest = replace(event, first_at=entry.latest.first_at)
         self._tell_if_due(entry)
+
+    def _is_first(self, event: EgressEvent) -> bool:
+        """Whether it is a place that was not reached before: each is told, up to 1024."""
+        place = (event.host or event.address, event.port)
+        is_first = event.kind is EgressEventKind.OPEN and place not in self._reached
+        if not is_first or len(self._reached) >= _MAX_REACHED:
+            return False
+        self._reached.add(place)
+        return True
 
     def tick(self) -> None:
         """Tell what has become due."""

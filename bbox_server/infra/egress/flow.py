@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One TCP connection of the guest, ended here and continued by a socket of the host."""
+"""One TCP connection with the guest, ended here and continued by a socket of the host."""
 
 import socket
 from enum import Enum, auto
@@ -9,7 +9,7 @@ from bbox_server.domain.egress.event import CloseReason
 from bbox_server.infra.egress.flow_context import FlowContext, FlowSpec
 from bbox_server.infra.egress.namecheck import Mismatch
 from bbox_server.infra.egress.outgoing import Outgoing
-from bbox_server.infra.egress.segment import FIN, MASK, RST, SYN, Segment, after
+from bbox_server.infra.egress.segment import ACK, FIN, MASK, RST, SYN, Segment, after
 from bbox_server.infra.egress.sending import Heard
 from bbox_server.infra.egress.upstream import Upstream
 
@@ -29,27 +29,30 @@ class FlowState(Enum):
     """Where a connection is."""
 
     DIALING = auto()
+    CALLING = auto()
     OPENING = auto()
     OPEN = auto()
     CLOSED = auto()
 
 
 class Flow:
-    """The state machine of one connection (RFC 9293, 3.3.2, as its passive side)."""
+    """The state machine of one connection (RFC 9293, 3.3.2), which the guest began with a SYN.
 
-    def __init__(self, syn: Segment, spec: FlowSpec, context: FlowContext) -> None:
+    Without one the host begins it.
+    """
+
+    def __init__(self, syn: Segment | None, spec: FlowSpec, context: FlowContext) -> None:
         self.spec = spec
         self.statistics = spec.statistics
         self.state = FlowState.DIALING
         self._context = context
         self._wire = context.wire
-        self._outgoing = Outgoing(syn, spec.key, context, self._free_bytes)
-        self._queue = self._outgoing.queue
-        # Whole segments, so that none goes out with a few bytes.
-        mss = self._queue.mss
-        self._read_bytes = mss * max(1, _READ_BYTES // mss)
         self._upstream: Upstream | None = None
         self._check = spec.check
+        self._outgoing = Outgoing(spec.key, context, self._free_bytes)
+        self._queue = self._outgoing.queue
+        if syn is not None:
+            self._outgoing.take_syn(syn)
         self._ack_due = self._guest_finished = False
         self._heard_at = self._probed_at = spec.statistics.began_at
 
@@ -58,21 +61,23 @@ class Flow:
         if self.state is not FlowState.DIALING:
             upstream.close()
             return
-        self._upstream = Upstream(
-            upstream,
-            self._context.budget,
-            readable=self._pump,
-            drained=self._on_drained,
-            lost=self._on_lost,
-        )
+        self._upstream = self._new_upstream(upstream)
         self.state = FlowState.OPENING
         self._outgoing.syn()
         self.statistics.was_opened = True
         self._context.observer.opened(self.spec, self._upstream.address)
 
+    def call(self, client: socket.socket) -> None:
+        """Call the guest for a client of the host's, whose socket the flow then owns."""
+        self._upstream = self._new_upstream(client)
+        self.state = FlowState.CALLING
+        self._outgoing.syn()
+
     def receive(self, segment: Segment, now: float) -> None:
         """Take a segment of this connection."""
-        if segment.flags & RST:
+        if self.state is FlowState.CALLING:
+            self._take_answer(segment)
+        elif segment.flags & RST:
             self._take_reset(segment)
         elif self.state is FlowState.DIALING or segment.flags & SYN:
             self._take_syn(segment)
@@ -115,6 +120,29 @@ class Flow:
         if self.state is not FlowState.CLOSED:
             self._outgoing.reset()
             self._close(reason)
+
+    def _new_upstream(self, connected: socket.socket) -> Upstream:
+        return Upstream(
+            connected,
+            self._context.budget,
+            readable=self._pump,
+            drained=self._on_drained,
+            lost=self._on_lost,
+        )
+
+    def _take_answer(self, segment: Segment) -> None:
+        """RFC 9293, 3.10.7.3: what does not acknowledge our SYN is not about it."""
+        if not segment.flags & ACK or segment.acknowledgement != self._queue.sequence:
+            return
+        if segment.flags & RST:
+            self._close(CloseReason.GUEST_RST)
+        elif segment.flags & SYN:
+            # Before the scale is known: this window has none (RFC 7323, 2.2).
+            self._queue.acknowledge(segment)
+            self._outgoing.take_syn(segment)
+            self.state = FlowState.OPEN
+            self._acknowledge_later()
+            self.resume()
 
     def _take_reset(self, segment: Segment) -> None:
         distance = after(segment.sequence, self._outgoing.expected)
@@ -235,10 +263,16 @@ class Flow:
 
     def _is_too_late(self, now: float) -> bool:
         silent_s = now - self._heard_at
-        if self.state is FlowState.OPENING:
+        if self.state is not FlowState.OPEN:
             return silent_s > _OPENING_S
         is_waiting = self._outgoing.has_finished and not self._guest_finished
         return silent_s > (_FIN_WAIT_S if is_waiting else _IDLE_S)
+
+    @property
+    def _read_bytes(self) -> int:
+        # Whole segments, so that none goes out with a few bytes.
+        mss = self._queue.mss
+        return mss * max(1, _READ_BYTES // mss)
 
     def _queued_bytes(self) -> int:
         held = self._check.held_bytes if self._check else 0

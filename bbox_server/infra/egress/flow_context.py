@@ -31,6 +31,7 @@ class FlowSpec:
         number: Joins its events.
         rule: The text of the allow-list entry that let it in.
         check: Looks at the first bytes; None lets everything through.
+        is_called: The host began it, by a port that the user forwards.
     """
 
     number: int
@@ -39,6 +40,7 @@ class FlowSpec:
     statistics: FlowStatistics
     rule: str = ""
     check: NameCheck | None = None
+    is_called: bool = False
 
 
 class Paced(Protocol):

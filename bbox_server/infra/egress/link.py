@@ -7,9 +7,11 @@ from typing import Final, Never
 
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind, Transport
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.infra.egress.address import may_dial
 from bbox_server.infra.egress.bucket import TokenBucket
 from bbox_server.infra.egress.connections import Connections
 from bbox_server.infra.egress.datagram import build_datagram, parse_datagram
+from bbox_server.infra.egress.datagram_flows import DatagramFlows
 from bbox_server.infra.egress.frame import FrameReader, LinkViolationError
 from bbox_server.infra.egress.icmp import echo_reply, prohibited
 from bbox_server.infra.egress.link_context import GuestSide, HostSide
@@ -27,6 +29,7 @@ from bbox_server.infra.egress.packet import (
     Packet,
     address_text,
     arp_reply,
+    arp_request,
     build_frame,
     build_packet,
     parse_frame,
@@ -40,6 +43,7 @@ _DNS_PORT: Final = 53
 _CONTROL_RATE: Final = 100.0
 _CONTROL_BURST: Final = 200.0
 _GROUP_BIT: Final = 1
+_MAX_EARLY: Final = 16
 # A guest that boots asks for these by itself: DHCP, mDNS, LLMNR, SSDP, NTP.
 _QUIET_PORTS: Final = frozenset((67, 123, 1900, 5353, 5355))
 
@@ -68,21 +72,40 @@ class GuestLink:
         self._ended = asyncio.Event()
         self._guest_mac: bytes | None = None
         self._connections: Connections | None = None
+        self._datagrams: DatagramFlows | None = None
         self._group: asyncio.TaskGroup | None = None
         self._nameserver: NameServer | None = None
+        self._early: list[tuple[socket.socket, int]] = []
 
     def update(self, policy: EgressPolicy) -> None:
         """Use another policy at once."""
         self._policy = policy
         if self._connections is not None:
             self._connections.update(policy)
+        if self._datagrams is not None and not policy.is_permissive:
+            self._datagrams.close()
+
+    def call(self, client: socket.socket, guest_port: int) -> None:
+        """Connect a client of the host's with a port of the guest's; the socket is then ours.
+
+        A guest that has sent nothing yet is asked where it is, and a few clients wait for that.
+        """
+        if self._connections is not None:
+            self._connections.call(client, guest_port)
+        elif len(self._early) < _MAX_EARLY:
+            self._early.append((client, guest_port))
+            self._answer(arp_request())
+        else:
+            client.close()
 
     async def run(self) -> None:
         """Serve until QEMU closes the socket or breaks the protocol."""
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
-                self._nameserver = NameServer(self._names, self._host.resolver, group)
+                self._nameserver = NameServer(
+                    self._names, self._host.dialer, self._host.service_names, group
+                )
                 group.create_task(self._tick())
                 self._loop.add_reader(self._link, self._on_readable)
                 await self._ended.wait()
@@ -95,15 +118,24 @@ class GuestLink:
     def _stop(self) -> None:
         self._loop.remove_reader(self._link)
         self._wire.close()
+        for client, _ in self._early:
+            client.close()
         if self._connections is not None:
             self._connections.close()
+        if self._datagrams is not None:
+            self._datagrams.close()
         self._host.log.flush()
 
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(_TICK_S)
+            if self._early:
+                # The first may have come before there was a kernel.
+                self._answer(arp_request())
             if self._connections is not None:
                 self._connections.tick()
+            if self._datagrams is not None:
+                self._datagrams.tick()
             self._host.log.tick()
 
     def _on_readable(self) -> None:
@@ -135,14 +167,17 @@ class GuestLink:
     def _is_guest(self, mac: bytes) -> bool:
         if self._guest_mac is None and not mac[0] & _GROUP_BIT:
             self._guest_mac = mac
-            self._connections = self._new_connections(mac)
+            self._begin(mac)
         return mac == self._guest_mac
 
-    def _new_connections(self, mac: bytes) -> Connections | None:
-        if self._group is None:
-            return None
-        guest = GuestSide(wire=self._wire, mac=mac, names=self._names, group=self._group)
-        return Connections(guest, self._host, self._policy)
+    def _begin(self, mac: bytes) -> None:
+        if self._group is not None:
+            guest = GuestSide(wire=self._wire, mac=mac, names=self._names, group=self._group)
+            self._connections = Connections(guest, self._host, self._policy)
+            self._datagrams = DatagramFlows(guest, self._host, self._send_packet)
+            early, self._early = self._early, []
+            for client, guest_port in early:
+                self._connections.call(client, guest_port)
 
     def _take_packet(self, frame: Frame) -> None:
         packet = parse_packet(frame.body)
@@ -168,6 +203,8 @@ class GuestLink:
                 self._policy,
                 lambda answer: self._send_datagram(guest_port, answer),
             )
+        elif self._datagrams is not None and self._may_pass(packet, port):
+            self._datagrams.take(packet.destination, datagram, self._policy)
         elif port not in _QUIET_PORTS:
             self._prohibit(frame, packet)
             self._host.log.repeated(
@@ -180,6 +217,14 @@ class GuestLink:
                     reason=BlockReason.UDP_NOT_ALLOWED,
                 )
             )
+
+    def _may_pass(self, packet: Packet, port: int) -> bool:
+        """In permissive alone, and never to another name server: its names would be unknown."""
+        if not self._policy.is_permissive or port == _DNS_PORT:
+            return False
+        if self._names.name(packet.destination) is not None:
+            return True
+        return may_dial(address_text(packet.destination), allow_private=False)
 
     def _take_other(self, frame: Frame, packet: Packet) -> None:
         is_ping = packet.protocol == PROTOCOL_ICMP and packet.destination == GATEWAY

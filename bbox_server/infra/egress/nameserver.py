@@ -3,11 +3,13 @@
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.rule import is_host_name
 from bbox_server.infra.egress.bucket import TokenBucket
+from bbox_server.infra.egress.dial import Dialer
 from bbox_server.infra.egress.dns import (
     NAME_ERROR,
     NO_ERROR,
@@ -18,7 +20,7 @@ from bbox_server.infra.egress.dns import (
     parse_query,
 )
 from bbox_server.infra.egress.names import NameTable
-from bbox_server.infra.egress.resolve import Resolver
+from bbox_server.infra.egress.packet import GATEWAY
 
 _MAX_UPSTREAM: Final = 32
 _RATE: Final = 100.0
@@ -33,12 +35,16 @@ class NameServer:
 
     Only names that the policy knows cause a query upstream, so that a name can't carry data out.
     Other names with a dot get an address too: the connection to it shows the port, and can be
-    allowed while it waits. Only A records exist: no texts, no ECH keys, no IPv6.
+    allowed while it waits. Only A records exist: no texts, no ECH keys, no IPv6. The names of
+    declared services are the gateway's.
     """
 
-    def __init__(self, names: NameTable, resolver: Resolver, group: asyncio.TaskGroup) -> None:
+    def __init__(
+        self, names: NameTable, dialer: Dialer, services: AbstractSet[str], group: asyncio.TaskGroup
+    ) -> None:
         self._names = names
-        self._resolver = resolver
+        self._dialer = dialer
+        self._services = services
         self._group = group
         self._bucket = TokenBucket(_RATE, _BURST, asyncio.get_running_loop().time())
         self._upstream = 0
@@ -47,6 +53,10 @@ class NameServer:
         """Answer a message, now or later, or not at all."""
         question = parse_query(message)
         if question is None or not self._bucket.take(asyncio.get_running_loop().time()):
+            return
+        if question.name in self._services:
+            address = GATEWAY if question.type == TYPE_A else None
+            answer(build_answer(question, NO_ERROR, address, _TTL_S))
             return
         known = is_host_name(question.name) and policy.knows(question.name)
         if not known or question.type != TYPE_A:
@@ -66,10 +76,10 @@ class NameServer:
 
     async def _resolve(self, question: Question, answer: Answer) -> None:
         try:
-            resolution = await self._resolver.resolve(question.name)
+            resolution = await self._dialer.look_up(question.name)
         finally:
             self._upstream -= 1
-        if resolution.addresses:
+        if resolution is None or resolution.addresses:
             answer(self._with_address(question, known=True))
         else:
             code = SERVER_FAILURE if resolution.is_temporary else NAME_ERROR

@@ -32,25 +32,31 @@ class Outgoing:
         has_finished: The FIN was sent.
     """
 
-    def __init__(
-        self, syn: Segment, key: FlowKey, context: FlowContext, free: Callable[[], int]
-    ) -> None:
-        """Answer a SYN; `free` tells the bytes that may come from the guest now."""
-        options = parse_syn_options(syn.options, context.largest_mss)
+    def __init__(self, key: FlowKey, context: FlowContext, free: Callable[[], int]) -> None:
+        """Call the guest, unless `take_syn` follows; `free`: bytes that may come from it now."""
+        guest_port, remote, port = key
         self.queue = SendQueue(context.budget)
-        self.queue.accept(options)
-        self.expected = (syn.sequence + 1) & MASK
+        self.expected = 0
         self.has_finished = False
-        self._shift = 0 if options.shift is None else WINDOW_SHIFT
-        self._syn_options = syn_options(context.largest_mss, scaled=options.shift is not None)
+        self._largest_mss = context.largest_mss
+        self._shift = 0
+        self._syn_flags = SYN
+        self._syn_options = syn_options(context.largest_mss, scaled=True)
         self._free = free
         self._wire = context.wire
-        self._writer = SegmentWriter(
-            context.guest_mac, key[1], syn.destination_port, syn.source_port
-        )
+        self._writer = SegmentWriter(context.guest_mac, remote, port, guest_port)
+
+    def take_syn(self, syn: Segment) -> None:
+        """Agree to what the guest's SYN offers, be it a call or the answer to ours."""
+        options = parse_syn_options(syn.options, self._largest_mss)
+        self.queue.accept(options)
+        self.expected = (syn.sequence + 1) & MASK
+        self._shift = 0 if options.shift is None else WINDOW_SHIFT
+        self._syn_flags = SYN | ACK
+        self._syn_options = syn_options(self._largest_mss, scaled=options.shift is not None)
 
     def syn(self) -> None:
-        """Accept the connection; nothing else has been sent before."""
+        """Call, or accept the call; nothing else has been sent before."""
         self._send_syn()
         self.queue.sent_control()
 
@@ -95,7 +101,7 @@ class Outgoing:
         header = self._writer.header(
             self.queue.oldest_sequence,
             self.expected,
-            SYN | ACK,
+            self._syn_flags,
             window,
             options=self._syn_options,
         )

@@ -85,6 +85,13 @@ def build_packet(source: bytes, protocol: int, body: bytes) -> bytes:
     return _IPV4.pack(*fields, checksum(total), source, GUEST) + body
 
 
+def arp_request() -> bytes:
+    """A frame that asks the guest for its MAC (RFC 826)."""
+    kind = (1, ETHERTYPE_IPV4, 6, 4, 1)
+    question = _ARP.pack(*kind, GATEWAY_MAC, GATEWAY, bytes(6), GUEST)
+    return build_frame(b"\xff" * 6, ETHERTYPE_ARP, question)
+
+
 def arp_reply(guest_mac: bytes, body: memoryview) -> bytes | None:
     """The answer to a question for the gateway's address (RFC 826); all else has none."""
     if len(body) < _ARP.size:

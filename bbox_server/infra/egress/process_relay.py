@@ -7,7 +7,7 @@ import socket
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,10 +16,18 @@ from typing_extensions import override
 
 from bbox_server.domain.egress.event import EgressEvent
 from bbox_server.domain.egress.policy import EgressPolicy
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import NetworkRelay, RelayEnd, RelaySpec, RunningRelay
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.portforward import PortForward
 from bbox_server.infra.egress.report import LineError, Notice, decode_line
-from bbox_server.infra.egress.settings import encode_settings, encode_update
+from bbox_server.infra.egress.settings import (
+    Word,
+    encode_attendance,
+    encode_settings,
+    encode_update,
+    encode_word,
+)
 from bbox_server.infra.process.child import Child, spawn
 from bbox_server.infra.process.command import Command
 from bbox_server.infra.process.descriptors import Lines
@@ -32,6 +40,9 @@ START_S: Final = 30.0
 
 _UPDATE_S: Final = 5.0
 _MAX_NOTICES: Final = 16
+# Never another one: what the guest serves is this machine's alone.
+_LOOPBACK: Final = "127.0.0.1"
+_ANOTHER_PORT: Final = 18080
 
 # One arena a thread of the resolver's would count against the relay's memory.
 _ENVIRONMENT: Final = {**PLAIN_ENVIRONMENT, "MALLOC_ARENA_MAX": "2"}
@@ -56,6 +67,8 @@ class ProcessRelay(NetworkRelay):
             # A host process that was killed leaves its socket behind.
             _remove(spec.socket)
             stack.callback(_remove, spec.socket)
+            ports = stack.enter_context(ExitStack())
+            listening = tuple(_listen(forward, ports) for forward in spec.forwards)
             control, stdin = socket.socketpair()
             stack.enter_context(control)
             control.settimeout(0)
@@ -63,14 +76,16 @@ class ProcessRelay(NetworkRelay):
             told = _Told(reading, observe)
             stack.callback(told.close)
             try:
-                command = _command(stdin.fileno(), stdout)
+                command = _command(stdin.fileno(), stdout, listening)
                 child = await stack.enter_async_context(spawn(command))
             finally:
                 stdin.close()
                 os.close(stdout)
+                # The relay's alone: when it is dead, nobody waits for an answer.
+                ports.close()
             running = RelayProcess(child, control, told)
             user = (self.user.uid, self.user.gid) if os.geteuid() == 0 else None
-            await running.begin(encode_settings(spec, user))
+            await running.begin(encode_settings(spec, user, listening))
             yield running
 
 
@@ -95,6 +110,20 @@ class RelayProcess(RunningRelay):
     @override
     async def update(self, policy: EgressPolicy) -> None:
         await self._say(encode_update(policy), "updated", _UPDATE_S)
+
+    @override
+    async def let_ask(self, *, can_ask: bool) -> None:
+        await self._say(encode_attendance(can_ask=can_ask), "updated", _UPDATE_S)
+
+    @override
+    async def allow_once(self, question: Question) -> None:
+        word = Word(question=question, is_allowed=True)
+        await self._say(encode_word(word), "updated", _UPDATE_S)
+
+    @override
+    async def deny(self, question: Question) -> None:
+        word = Word(question=question, is_allowed=False)
+        await self._say(encode_word(word), "updated", _UPDATE_S)
 
     @override
     async def wait(self) -> RelayEnd:
@@ -163,13 +192,31 @@ def _remove(path: str) -> None:
     Path(path).unlink(missing_ok=True)
 
 
-def _command(stdin: int, stdout: int) -> Command:
+def _listen(forward: PortForward, stack: ExitStack) -> int:
+    """A descriptor that listens, until the stack ends. Raises: egress.port-taken."""
+    listener = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((_LOOPBACK, forward.host_port))
+    except OSError as error:
+        raise BboxError(
+            ErrorCode.EGRESS_PORT_TAKEN,
+            cause=f"Port {forward.host_port} of {_LOOPBACK} can't be had: {error.strerror}.",
+            remediation="Choose another one, for instance --port "
+            f"{_ANOTHER_PORT}:{forward.guest_port}.",
+        ) from error
+    listener.listen()
+    return listener.fileno()
+
+
+def _command(stdin: int, stdout: int, listening: tuple[int, ...]) -> Command:
     return Command(
         # Isolated: neither the current directory nor PYTHON* variables choose what is imported.
         argv=(sys.executable, "-I", "-m", "bbox_server.infra.egress.relay"),
         env=_ENVIRONMENT,
         stdin=stdin,
         stdout=stdout,
+        pass_fds=listening,
     )
 
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The relay's process: `python -I -m bbox_server.infra.egress.relay`.
 
-Reads its settings as the first line of standard input, later lines update the policy; the end of
-standard input is its own end. Tells events on standard output. Nothing secret is in its argv.
+Reads its settings as the first line of standard input, later lines update the policy or answer
+questions; the end of standard input is its own end. Tells events on standard output. Nothing
+secret is in its argv.
 """
 
 import asyncio
@@ -14,18 +15,22 @@ import time
 from pathlib import Path
 from typing import Final
 
+from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.infra.egress.confinement import confine
 from bbox_server.infra.egress.dial import Dialer
 from bbox_server.infra.egress.events import Clocks, EventLog
 from bbox_server.infra.egress.link import GuestLink
 from bbox_server.infra.egress.link_context import HostSide
+from bbox_server.infra.egress.questions import Questions
 from bbox_server.infra.egress.report import Notice, Reporter
 from bbox_server.infra.egress.resolve import Resolver
 from bbox_server.infra.egress.settings import (
+    Attendance,
     RelaySettings,
     SettingsError,
+    Word,
+    decode_order,
     decode_settings,
-    decode_update,
 )
 
 _MAX_LINE: Final = 4 << 20
@@ -46,14 +51,16 @@ class Relay:
         resolver = Resolver(settings.overrides)
         self._host = HostSide(
             services=settings.services,
-            resolver=resolver,
-            dialer=Dialer(resolver),
+            service_names=settings.service_names,
+            dialer=Dialer(resolver, settings.proxy),
             log=log,
+            questions=Questions(loop.time),
             mtu=settings.mtu,
         )
         self._listener = listener
         self._reporter = reporter
         self._policy = settings.policy
+        self._forwards = settings.forwards
         self._link: GuestLink | None = None
 
     async def serve(self) -> None:
@@ -68,13 +75,43 @@ class Relay:
                 await self._link.run()
                 self._link = None
 
+    async def serve_forwards(self) -> None:
+        """Take clients of the host's; while no guest is there, they are sent away."""
+        async with asyncio.TaskGroup() as group:
+            for fd, guest_port in self._forwards.items():
+                group.create_task(self._forward(fd, guest_port))
+
+    async def _forward(self, fd: int, guest_port: int) -> None:
+        loop = asyncio.get_running_loop()
+        with socket.socket(fileno=fd) as listener:
+            listener.settimeout(0)
+            while True:
+                client, _ = await loop.sock_accept(listener)
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._link is None:
+                    client.close()
+                else:
+                    self._link.call(client, guest_port)
+
     async def follow(self, lines: asyncio.StreamReader) -> None:
         """Take updates until the session host is gone."""
         while line := await lines.readline():
-            self._policy = decode_update(line)
-            if self._link is not None:
-                self._link.update(self._policy)
+            self._obey(decode_order(line))
             self._reporter.notice(Notice(kind="updated"))
+
+    def _obey(self, order: EgressPolicy | Attendance | Word) -> None:
+        questions = self._host.questions
+        match order:
+            case EgressPolicy():
+                self._policy = order
+                if self._link is not None:
+                    self._link.update(order)
+            case Attendance(can_ask=can_ask):
+                questions.let_ask(can_ask=can_ask)
+            case Word(question=question, is_allowed=True):
+                questions.allow_once(question)
+            case Word(question=question):
+                questions.deny(question)
 
 
 def _listen(settings: RelaySettings) -> socket.socket:
@@ -111,10 +148,11 @@ async def _run(reporter: Reporter) -> None:
     confine(settings.user)
     relay = Relay(listener, settings, reporter)
     async with asyncio.TaskGroup() as group:
-        serving = group.create_task(relay.serve())
+        tasks = [group.create_task(work()) for work in (relay.serve, relay.serve_forwards)]
         reporter.notice(Notice(kind="ready"))
         await relay.follow(lines)
-        serving.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 def main() -> int:

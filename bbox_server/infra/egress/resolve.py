@@ -54,6 +54,10 @@ class Resolver:
             for override in overrides
         }
 
+    def is_fixed(self, name: str) -> bool:
+        """Whether an override says where the name is."""
+        return name in self._overrides
+
     async def resolve(self, name: str) -> Resolution:
         """Ask for a name's addresses; the same question twice at once is asked once."""
         fixed = self._overrides.get(name)

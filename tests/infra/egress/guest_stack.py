@@ -82,6 +82,10 @@ def question(name: str, kind: int = 1, identifier: int = 0x1234) -> bytes:
     return head + labels + b"\0" + struct.pack("!HH", kind, 1)
 
 
+def syn_options(mss: int) -> bytes:
+    return struct.pack("!BBHBBBB", 2, 4, mss, 1, 3, 3, _SHIFT)
+
+
 class Answer:
     """A DNS answer."""
 
@@ -111,6 +115,7 @@ class Connection:
         self.flags: list[int] = []
         self.is_open = self.is_reset = self.is_finished = False
         self.advertised = _WINDOW
+        self.is_mute = False
         self.changed = asyncio.Event()
 
     def emit(self, flags: int, payload: bytes = b"", options: bytes = b"") -> None:
@@ -121,7 +126,16 @@ class Connection:
         self.guest.send(ethernet(ipv4(self.remote[0], 6, body)))
         self.next += len(payload) + bool(flags & SYN) + bool(flags & FIN)
 
+    def answer(self, call: bytes) -> None:
+        """Accept a call of the host's."""
+        _, _, sequence, _, _, _, self.window, *_ = _TCP.unpack_from(call)
+        self.expected = (sequence + 1) & _MASK
+        self.emit(SYN | ACK, options=syn_options(self.guest.mss))
+
     def take(self, body: bytes) -> None:
+        if self.is_mute:
+            self.guest.muted_bytes += len(body)
+            return
         _, _, sequence, acknowledgement, offset, flags, window, *_ = _TCP.unpack_from(body)
         payload = body[(offset >> 4) * 4 :]
         self.flags.append(flags)
@@ -132,6 +146,7 @@ class Connection:
             self.acknowledged = acknowledgement
             self.emit(ACK)
         else:
+            self.is_open = True
             self.window = window << _SHIFT
             self.acknowledged = max(self.acknowledged, acknowledgement)
             if (payload or flags & FIN) and sequence == self.expected:
@@ -198,10 +213,14 @@ class GuestStack:
         self._changed = asyncio.Event()
         self._turn = asyncio.Lock()
         self.mss = mss
+        self.listening: set[int] = set()
+        self.accepted: list[Connection] = []
         self.connections: dict[tuple[int, bytes, int], Connection] = {}
         self.answers: dict[int, Answer] = {}
         self.others: list[bytes] = []
+        self.datagrams: list[bytes] = []
         self.bad_checksums = 0
+        self.muted_bytes = 0
         self.is_gone = False
 
     def send(self, frame: bytes) -> None:
@@ -256,6 +275,13 @@ class GuestStack:
         connection = self.connections.get((port, packet[12:16], remote_port))
         if packet[9] == 6 and connection is not None:
             connection.take(body)
+        elif packet[9] == 6 and port in self.listening and body[13] == SYN:
+            caller = Connection(self, port, (packet[12:16], remote_port))
+            self.connections[port, packet[12:16], remote_port] = caller
+            self.accepted.append(caller)
+            caller.answer(body)
+        elif packet[9] == 17 and remote_port != 53:
+            self.datagrams.append(body[8:])
         elif packet[9] == 17:
             answer = Answer(body[8:])
             self.answers[answer.id] = answer
@@ -278,8 +304,16 @@ class GuestStack:
         """Send a SYN, and nothing more until something comes back."""
         connection = Connection(self, next(self._ports), (address, port))
         self.connections[connection.port, address, port] = connection
-        options = struct.pack("!BBHBBBB", 2, 4, self.mss, 1, 3, 3, _SHIFT)
-        connection.emit(SYN, options=options)
+        connection.emit(SYN, options=syn_options(self.mss))
+        return connection
+
+    async def accept(self, port: int) -> Connection:
+        """The next call of the host's to a port."""
+        self.listening.add(port)
+        while not self.accepted:
+            await self.changed()
+        connection = self.accepted.pop()
+        await connection.until("is_open")
         return connection
 
     async def connect(self, address: bytes, port: int) -> Connection:

@@ -11,12 +11,14 @@ from dataclasses import dataclass, field
 from bbox_server.domain.egress.event import BlockReason, EgressEvent, EgressEventKind
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.proxy import UpstreamProxy
 from bbox_server.domain.egress.relay import HostOverride
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.infra.egress.dial import Dialer
 from bbox_server.infra.egress.events import Clocks, EventLog
 from bbox_server.infra.egress.link import GuestLink
 from bbox_server.infra.egress.link_context import HostSide
+from bbox_server.infra.egress.questions import Questions
 from bbox_server.infra.egress.resolve import Resolver
 from tests.infra.egress.guest_stack import GuestStack, guest_on
 
@@ -32,7 +34,7 @@ async def echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def server(handler: Handler = echo) -> AsyncIterator[int]:
+async def server(handler: Handler = echo, address: str = "127.0.0.1") -> AsyncIterator[int]:
     """A loopback server; its port. Connections that are open at the end are aborted."""
     tasks: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
@@ -41,7 +43,7 @@ async def server(handler: Handler = echo) -> AsyncIterator[int]:
         with suppress(ConnectionError):
             await handler(reader, writer)
 
-    serving = await asyncio.start_server(handle, "127.0.0.1", 0)
+    serving = await asyncio.start_server(handle, address, 0)
     async with serving:
         yield serving.sockets[0].getsockname()[1]
         for task, writer in tasks.items():
@@ -74,6 +76,7 @@ class Network:
     guest: GuestStack
     link: GuestLink
     events: Events
+    questions: Questions
 
     async def reasons(self, count: int = 1) -> list[BlockReason | None]:
         """The reasons of the blocked events, once there are so many."""
@@ -99,7 +102,10 @@ class World:
     rules: tuple[HostRule, ...] = ()
     profile: EgressProfile = EgressProfile.STANDARD
     overrides: tuple[HostOverride, ...] = ()
-    services: dict[int, str] = field(default_factory=dict)
+    services: dict[int, str | int] = field(default_factory=dict)
+    service_names: frozenset[str] = frozenset()
+    proxy: UpstreamProxy | None = None
+    can_ask: bool = False
 
     @property
     def policy(self) -> EgressPolicy:
@@ -129,16 +135,18 @@ async def network(world: World, mss: int = 65_480) -> AsyncIterator[Network]:
     resolver = Resolver(world.overrides)
     host = HostSide(
         services=world.services,
-        resolver=resolver,
-        dialer=Dialer(resolver),
+        service_names=world.service_names,
+        dialer=Dialer(resolver, world.proxy),
         log=EventLog(events.add, Clocks(wall=time.time, monotonic=loop.time)),
+        questions=Questions(loop.time),
         mtu=65_520,
     )
+    host.questions.let_ask(can_ask=world.can_ask)
     link = GuestLink(ours, host, world.policy)
     async with asyncio.TaskGroup() as group:
         group.create_task(_serve(ours, link))
         async with guest_on(theirs, mss) as guest:
-            yield Network(guest, link, events)
+            yield Network(guest, link, events, host.questions)
 
 
 async def _serve(ours: socket.socket, link: GuestLink) -> None:

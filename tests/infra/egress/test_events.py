@@ -117,3 +117,15 @@ def test_the_table_ends_before_its_network_does() -> None:
     given = [names.address(f"{number}.com", known=True) for number in range(40_000)]
     assert given[-1] is None
     assert len({address for address in given if address}) == 32_768
+
+
+def test_the_first_connection_to_a_place_is_always_told(scene: Scene) -> None:
+    for number in range(3000):
+        scene.log.single(EgressEvent(kind=EgressEventKind.OPEN, host=f"{number % 900}.com"))
+    assert {event.host for event in scene.told} == {f"{number}.com" for number in range(900)}
+
+
+def test_places_beyond_1024_are_told_when_there_is_time(scene: Scene) -> None:
+    for number in range(5000):
+        scene.log.single(EgressEvent(kind=EgressEventKind.OPEN, host=f"{number}.com"))
+    assert 1024 <= len(scene.told) <= 1024 + 500

@@ -2,6 +2,7 @@
 """What a hostile guest sends, and that the network of its neighbour in time still works."""
 
 import asyncio
+import dataclasses
 import random
 import socket
 import struct
@@ -298,3 +299,115 @@ async def test_damaged_frames_of_a_real_connection_stop_nobody(seed: int) -> Non
             frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
             net.guest.send(bytes(frame))
         await still_works(net)
+
+
+async def test_a_flood_of_unknown_names_while_someone_could_answer_asks_little() -> None:
+    async with network(World(can_ask=True)) as net:
+        addresses = [(await net.guest.resolve(f"n{number}.test")).address for number in range(150)]
+        for number, address in enumerate(addresses):
+            for port in (443, 22):
+                net.guest.send(ethernet(ipv4(address, 6, syn((number + 1, port)))))
+        await net.guest.flushed()
+        await net.guest.resolve("last.test")
+        asked = [event for event in net.events if event.kind is EgressEventKind.ASK]
+        opened = [event for event in net.events if event.kind is EgressEventKind.OPEN]
+        assert len(asked) == 16
+        assert opened == []
+        assert len(net.events) <= 16 + 258
+
+
+async def test_a_flood_of_one_name_that_waits_leaves_room_for_others() -> None:
+    async with server() as upstream:
+        world = dataclasses.replace(one_host(NAME, upstream), can_ask=True)
+        async with network(world) as net:
+            address = (await net.guest.resolve("new.test")).address
+            for port in range(380):
+                net.guest.send(ethernet(ipv4(address, 6, syn((port + 1, PORT)))))
+            await still_works(net)
+
+
+CALLED = 3000
+
+
+@asynccontextmanager
+async def called() -> AsyncIterator[tuple[Network, socket.socket, tuple[int, int], int]]:
+    """The host calls a port of the guest's: the client, and what the call's SYN has."""
+    async with server() as upstream, network(one_host(NAME, upstream)) as net:
+        await net.guest.resolve(NAME)
+        client, ours = socket.socketpair()
+        client.settimeout(0)
+        ours.settimeout(0)
+        net.link.call(ours, CALLED)
+        while not net.guest.others:
+            await net.guest.changed()
+        call = net.guest.others[0][34:]
+        remote, _, sequence = struct.unpack_from("!HHI", call)
+        with client:
+            yield net, client, (CALLED, remote), sequence + 1
+
+
+@pytest.mark.parametrize(
+    ("flags", "ahead", "payload"),
+    [
+        (SYN | ACK, 1, b""), (SYN | ACK, -1, b""), (SYN, 0, b""), (ACK, 0, b""),
+        (ACK, 0, b"data"), (RST, 0, b""), (RST | ACK, 1, b""), (FIN | ACK, 0, b""),
+    ],
+    ids=["answer to another call", "answer to an older call", "both call", "no answer",
+         "data at once", "reset of nothing", "reset of another call", "end at once"],
+)  # fmt: skip
+async def test_what_does_not_answer_a_call_opens_and_ends_nothing(
+    flags: int, ahead: int, payload: bytes
+) -> None:
+    async with called() as (net, client, ports, expected):
+        client.send(b"hush")
+        body = tcp(ports, (5000, expected + ahead), flags, payload=payload)
+        net.guest.send(ethernet(ipv4(GATEWAY, 6, body)))
+        await still_works(net)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+        told = b"".join(net.guest.others)
+        assert b"hush" not in told
+
+
+async def test_a_guest_that_answers_a_call_twice_is_asked_about_it() -> None:
+    async with called() as (net, client, ports, expected):
+        for sequence in (5000, 9000):
+            body = tcp(ports, (sequence, expected), SYN | ACK, payload=b"not taken")
+            net.guest.send(ethernet(ipv4(GATEWAY, 6, body)))
+        await still_works(net)
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+
+
+async def test_the_guest_can_not_come_in_by_a_port_of_a_call() -> None:
+    async with called() as (net, client, ports, _):
+        body = tcp((CALLED + 1, ports[1]), FIRST, SYN)
+        net.guest.send(ethernet(ipv4(GATEWAY, 6, body)))
+        await still_works(net)
+        assert [event.reason for event in net.blocked()] == [BlockReason.PORT_NOT_ALLOWED]
+        with pytest.raises(BlockingIOError):
+            client.recv(1)
+
+
+async def test_a_name_that_looks_like_a_service_is_none() -> None:
+    world = World(services={4000: 4000}, service_names=frozenset({"tickets.bbox.internal"}))
+    async with network(world) as net:
+        for name in ("x.tickets.bbox.internal", "tickets.bbox.internal.evil.test", "bbox.internal"):
+            answer = await net.guest.resolve(name)
+            assert answer.address != GATEWAY
+
+
+@given(st.lists(st.binary(max_size=80), min_size=1, max_size=10))
+@settings(max_examples=40, deadline=None)
+def test_no_answers_to_a_call_stop_the_link(answers: list[bytes]) -> None:
+    async def run() -> None:
+        async with called() as (net, _, ports, expected):
+            for answer in answers:
+                head = struct.pack("!HHII", *ports, 5000, expected)
+                net.guest.send(ethernet(ipv4(GATEWAY, 6, head + answer)))
+                flags = SYN | ACK if len(answer) % 2 else ACK
+                body = tcp(ports, (5000, expected), flags, payload=answer)
+                net.guest.send(ethernet(ipv4(GATEWAY, 6, body)))
+            await still_works(net)
+
+    asyncio.run(run())

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -141,6 +141,34 @@ async def test_a_greedy_guest_can_not_make_it_large(sandbox_dir: Path) -> None:
                 await connection.send(bytes(guest.mss))
         peak_kib = int(status(relay.pid, "VmHWM").split()[0])
         assert (await guest.resolve("a.test")).address == address
+    assert peak_kib < 256 << 10
+
+
+@pytest.mark.timeout(60)
+async def test_a_guest_that_acknowledges_nothing_can_not_make_it_large(sandbox_dir: Path) -> None:
+    block = bytes(1 << 16)
+
+    async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while True:
+                writer.write(block)
+                await writer.drain()
+
+    async with (
+        server(pour) as port,
+        running(sandbox_dir, one_host("a.test", port)) as relay,
+        guest_at(str(sandbox_dir / "net")) as guest,
+    ):
+        address = (await guest.resolve("a.test")).address
+        for _ in range(120):
+            connection = await guest.connect(address, 7000)
+            # Its window is open and it takes the data, but it never says that it has it.
+            connection.is_mute = True
+        # All connections together may hold 96 MiB.
+        while guest.muted_bytes < 90 << 20:
+            await guest.changed()
+        assert (await guest.resolve("a.test")).address == address
+        peak_kib = int(status(relay.pid, "VmHWM").split()[0])
     assert peak_kib < 256 << 10
 
 

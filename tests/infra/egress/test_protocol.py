@@ -15,6 +15,7 @@ from bbox_server.domain.egress.event import (
 )
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.egress.question import Question
 from bbox_server.domain.egress.relay import GatewayService, HostOverride, RelaySpec
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.session import SessionId
@@ -28,11 +29,16 @@ from bbox_server.infra.egress.report import (
     encode_notice,
 )
 from bbox_server.infra.egress.settings import (
+    Attendance,
     SettingsError,
+    Word,
+    decode_order,
     decode_settings,
     decode_update,
+    encode_attendance,
     encode_settings,
     encode_update,
+    encode_word,
 )
 
 POLICY = EgressPolicy(
@@ -74,6 +80,21 @@ def test_settings_survive_the_way_to_the_relay() -> None:
 
 def test_an_update_survives_the_way_to_the_relay() -> None:
     assert decode_update(encode_update(POLICY)) == POLICY
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+def test_the_user_s_word_survives_the_way_to_the_relay(is_allowed: bool) -> None:  # noqa: FBT001 - a case
+    word = Word(question=Question(host="a.test", port=22), is_allowed=is_allowed)
+    assert decode_order(encode_word(word)) == word
+    attendance = Attendance(can_ask=is_allowed)
+    assert decode_order(encode_attendance(can_ask=is_allowed)) == attendance
+    assert decode_order(encode_update(POLICY)) == POLICY
+
+
+@given(st.binary(max_size=60) | st.builds(json.dumps, st.dictionaries(TEXT, TEXT)))
+def test_an_order_that_is_none_is_refused_in_known_ways(line: bytes | str) -> None:
+    with pytest.raises(SettingsError):
+        decode_order(line.encode() if isinstance(line, str) else line)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from bbox_server.domain.egress.event import BlockReason
+from bbox_server.domain.egress.event import BlockReason, EgressEventKind
 from bbox_server.domain.egress.policy import EgressPolicy
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.relay import HostOverride
+from bbox_server.domain.egress.rule import HostRule
 from bbox_server.infra.egress.dial import Dialer, DialError, Target
 from bbox_server.infra.egress.names import NameTable
 from bbox_server.infra.egress.nameserver import NameServer
 from bbox_server.infra.egress.resolve import Resolution, Resolver, ask_system
 from tests.infra.egress.guest_stack import Answer, question
-from tests.infra.egress.network import server
+from tests.infra.egress.network import World, network, server
 
 LOOPBACK = Resolution(addresses=("127.0.0.1",))
 
@@ -71,7 +73,8 @@ async def test_the_name_server_asks_for_no_more_than_32_at_once(oracle: Oracle) 
     answers: list[Answer] = []
     policy = EgressPolicy(profile=EgressProfile.PERMISSIVE)
     async with asyncio.TaskGroup() as group:
-        names = NameServer(NameTable(), Resolver((), oracle), group)
+        dialer = Dialer(Resolver((), oracle))
+        names = NameServer(NameTable(), dialer, frozenset(), group)
         for number in range(100):
             message = question(f"{number}.test")
             names.ask(message, policy, lambda answer: answers.append(Answer(answer)))
@@ -125,3 +128,36 @@ async def test_only_the_public_addresses_of_a_name_are_dialled() -> None:
     with pytest.raises(DialError) as raised:
         await Dialer(resolver).dial(Target(name="a.test", port=1))
     assert raised.value.reason is BlockReason.RESOLVES_TO_PRIVATE
+
+
+@asynccontextmanager
+async def server_v6() -> AsyncIterator[int]:
+    async with AsyncExitStack() as stack:
+        try:
+            port = await stack.enter_async_context(server(address="::1"))
+        except OSError:
+            pytest.skip("this machine's loopback has no IPv6")
+        yield port
+
+
+async def test_a_host_that_has_ipv6_alone_is_reached_by_a_guest_that_has_none() -> None:
+    async with server_v6() as port:
+        override = HostOverride(name="six.test", address="::1", port=port)
+        rule = HostRule(name="six.test", ports=(7000,), allow_private=True)
+        async with network(World(rules=(rule,), overrides=(override,))) as net:
+            connection = await net.guest.connect_name("six.test", 7000)
+            await connection.send(b"ping")
+            assert await connection.receive(4) == b"ping"
+            opened = await net.told(EgressEventKind.OPEN)
+            assert opened.real_address == "::1"
+            connection.reset()
+            await net.guest.flushed()
+            await net.told(EgressEventKind.CLOSE)
+
+
+async def test_a_family_that_is_broken_is_overtaken_by_the_other() -> None:
+    # Nobody answers at a unique local address that is not ours; happy eyeballs (RFC 8305).
+    async with server() as port:
+        assert await dialled("fd00:bb0c::1", "127.0.0.1", port=port) == "127.0.0.1"
+    async with server_v6() as port:
+        assert await dialled("10.255.255.1", "::1", port=port) == "::1"
