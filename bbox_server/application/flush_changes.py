@@ -2,6 +2,7 @@
 """Flush what is accepted: exactly the plan that the user was shown, or nothing."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 from bbox_server.application.plan_flush import PlanFlush, PreparedFlush
@@ -37,22 +38,27 @@ class FlushChanges:
     planning: PlanFlush
     flusher: Flusher
 
-    async def plan(self) -> FlushPlan:
+    async def plan(self, unsaved: AbstractSet[WorkspacePath] = frozenset()) -> FlushPlan:
         """What a flush would do now; interrupted ones are recovered first.
+
+        Args:
+            unsaved: As PlanFlush.
 
         Raises: flush.busy, flush.journal-corrupt, workspace.invalid, review.stale, disk.full.
         """
         async with self.flusher.lock():
-            return (await self._prepare()).plan
+            return (await self._prepare(unsaved)).plan
 
-    async def __call__(self, shown: PlanHash) -> FlushReport:
-        """Apply the plan of that hash.
+    async def __call__(
+        self, shown: PlanHash, unsaved: AbstractSet[WorkspacePath] = frozenset()
+    ) -> FlushReport:
+        """Apply the plan of that hash, which was made with these unsaved paths.
 
         Raises: flush.stale when the plan is another one by now, and nothing is applied; else as
         `plan`, and disk.full or flush.failed when the flush's own records can't be kept.
         """
         async with self.flusher.lock():
-            prepared = await self._prepare()
+            prepared = await self._prepare(unsaved)
             if prepared.plan.hash != shown:
                 raise BboxError(
                     ErrorCode.FLUSH_STALE,
@@ -75,10 +81,10 @@ class FlushChanges:
     def _commits(self) -> AgentCommits:
         return self.planning.review.commits
 
-    async def _prepare(self) -> PreparedFlush:
+    async def _prepare(self, unsaved: AbstractSet[WorkspacePath]) -> PreparedFlush:
         await self.flusher.recover()
         await self._catch_up()
-        return await self.planning()
+        return await self.planning(unsaved)
 
     async def _catch_up(self) -> None:
         """Tell the review of flushes and undos that ended while nobody was there to do it."""

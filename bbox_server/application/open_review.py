@@ -3,10 +3,12 @@
 
 import dataclasses
 from collections.abc import AsyncIterator, Callable
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from bbox_server.application.flush_changes import FlushChanges
+from bbox_server.application.plan_flush import PlanFlush
 from bbox_server.application.review_changes import ReviewChanges
 from bbox_server.application.session_journal import SessionJournal
 from bbox_server.application.told_phase import tell_past, told_phase
@@ -27,6 +29,7 @@ from bbox_server.domain.session import (
     SessionStore,
 )
 from bbox_server.domain.snapshot import Snapshots
+from bbox_server.domain.workspace import WorkspacePath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +61,23 @@ class SessionReview:
         """Whose review it is."""
         return self.journal.record.id
 
-    async def plan(self) -> FlushPlan:
-        """What a flush would do now. Raises: as FlushChanges.plan."""
-        return await self.parts.flush.plan()
+    @property
+    def planning(self) -> PlanFlush:
+        """How the changes meet the workspace."""
+        return self.parts.flush.planning
 
-    async def flush(self, shown: PlanHash) -> FlushReport:
+    async def plan(self, unsaved: AbstractSet[WorkspacePath] = frozenset()) -> FlushPlan:
+        """What a flush would do now. Raises: as FlushChanges.plan."""
+        return await self.parts.flush.plan(unsaved)
+
+    async def flush(
+        self, shown: PlanHash, unsaved: AbstractSet[WorkspacePath] = frozenset()
+    ) -> FlushReport:
         """Apply the plan that was shown. Raises: as FlushChanges."""
         self.journal.enter(SessionState.FLUSHING)
         try:
             with told_phase(self.parts.observer, Phase.FLUSH, "Applying the accepted changes"):
-                report = await self.parts.flush(shown)
+                report = await self.parts.flush(shown, unsaved)
         finally:
             self.journal.enter(SessionState.REVIEWING)
         self._announce(report)

@@ -2,12 +2,13 @@
 """Plan a flush: what is accepted, against the workspace as it is now."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Final
 
 from typing_extensions import override
 
-from bbox_server.application.review_changes import ReviewChanges
+from bbox_server.application.review_changes import ReviewChanges, is_editable
 from bbox_server.domain.change import (
     Change,
     ChangeId,
@@ -23,20 +24,30 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import ContentSource, WorkspaceFiles
 from bbox_server.domain.hunk import TEXT_LIMIT_BYTES, Differ, Merge, is_text
 from bbox_server.domain.plan import (
+    ConflictState,
     FlushPlan,
     MergeOutcome,
     Operation,
     Present,
+    PresentKind,
     Skipped,
     SkipReason,
     Wanted,
+    conflict_states,
     hash_plan,
     merges_needed,
     paths_to_observe,
 )
 from bbox_server.domain.planning import plan_flush
 from bbox_server.domain.rebase import rebase
-from bbox_server.domain.review import Review, ReviewItem, ReviewState, ReviewStore, Verdict
+from bbox_server.domain.review import (
+    Review,
+    ReviewItem,
+    ReviewState,
+    ReviewStore,
+    Verdict,
+    unrejected,
+)
 from bbox_server.domain.snapshot import Overlay
 from bbox_server.domain.workspace import Digest, WorkspacePath, digest_of
 
@@ -67,6 +78,20 @@ class PreparedFlush(ContentSource):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A text to be edited: what is not rejected of a change, merged with the user's own changes.
+
+    Attributes:
+        base: To give to `edit` with the edited text.
+        conflicts: Places that are marked in the text, as git marks them.
+    """
+
+    base: Digest
+    content: bytes
+    conflicts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFlush:
     """Makes the plan of everything that is accepted. Changes nothing."""
 
@@ -74,8 +99,11 @@ class PlanFlush:
     files: WorkspaceFiles
     differ: Differ
 
-    async def __call__(self) -> PreparedFlush:
+    async def __call__(self, unsaved: AbstractSet[WorkspacePath] = frozenset()) -> PreparedFlush:
         """The plan now.
+
+        Args:
+            unsaved: Paths whose newest text is in an editor only; they are conflicts.
 
         Raises: workspace.invalid, snapshot.failed, review.stale, disk.full.
         """
@@ -92,7 +120,7 @@ class PlanFlush:
         present = await self.files.observe(sorted(paths_to_observe(wanted)))
         merged = await self._merge(state, review, wanted, present)
         stored |= {outcome.digest for outcome in merged.values() if outcome.digest is not None}
-        plan = plan_flush(wanted, present, merged)
+        plan = plan_flush(wanted, present, merged, unsaved)
         return PreparedFlush(
             review=review,
             wanted=tuple(wanted),
@@ -108,25 +136,47 @@ class PlanFlush:
             reviews=self.review.reviews,
         )
 
-    async def merge(self, change: ChangeId) -> tuple[Merge, Digest]:
-        """A change merged with the workspace's file, conflicts marked, for the user to edit.
+    async def conflicts(self, items: Sequence[ReviewItem]) -> Mapping[ChangeId, ConflictState]:
+        """How changes would meet the workspace now; those that meet nothing are left out.
 
-        Returns:
-            The merge, and the digest of the workspace's content, to give to `edit` as its base.
+        Raises: as `__call__`.
+        """
+        state = await self.review.reviews.load()
+        taken = tuple(map(unrejected, filter(_meets_something, items)))
+        stored: set[Digest] = set()
+        wanted = [each for item in taken for each in await self._wanted(state, item, stored)]
+        present = await self.files.observe(sorted(paths_to_observe(wanted)))
+        merged = await self._merge(state, Review(revision=0, items=taken), wanted, present)
+        return conflict_states(plan_flush(wanted, present, merged))
+
+    async def draft(self, change: ChangeId) -> Draft:
+        """What an edit of a change begins with.
 
         Raises: review.stale, flush.stale, review.invalid, dependency.missing.
         """
         state = await self.review.reviews.load()
         item = (await self.review.list()).item(change)
-        ours = await self.files.read(item.change.path, TEXT_LIMIT_BYTES + 1)
+        if not is_editable(item.change):
+            raise _not_editable(item, "no file that can be edited")
+        draft = await self._merged_draft(state, unrejected(item))
+        if not is_text(draft.content) or not _is_utf8(draft.content):
+            raise _not_editable(item, "no text in UTF-8")
+        return draft
+
+    async def _merged_draft(self, state: ReviewState, item: ReviewItem) -> Draft:
+        theirs = await self.review.result(state, item)
+        path = item.change.path
+        now = (await self.files.observe([path]))[path]
+        sides = (item.change.agent, item.change.baseline)
+        agent, *others = (side.digest for side in sides if side is not None)
+        edited = agent if item.edit is None else item.edit.base
+        if now.kind is not PresentKind.FILE or now.digest in {edited, agent, *others}:
+            return Draft(base=edited or Digest(""), content=theirs, conflicts=0)
+        ours = await self.files.read(path, TEXT_LIMIT_BYTES + 1)
         merge = await self._merge_texts(state, item, ours)
         if merge is None:
-            raise BboxError(
-                ErrorCode.REVIEW_INVALID,
-                cause=f"{item.change.path} is no text on all sides.",
-                remediation="Accept or reject it as a whole.",
-            )
-        return merge, digest_of(ours)
+            raise _not_editable(item, "no text on all sides")
+        return Draft(base=digest_of(ours), content=merge.content, conflicts=merge.conflicts)
 
     async def _expand(
         self, state: ReviewState, bulk: Change, wanted: list[Wanted], skipped: list[Skipped]
@@ -222,3 +272,25 @@ _NO_MERGE: Final = frozenset(
         ErrorCode.SESSION_CORRUPT,
     }
 )
+
+
+def _meets_something(item: ReviewItem) -> bool:
+    """Whether any of it may be flushed. A bulk's files are looked at when they are."""
+    is_bulk = item.change.kind is ChangeKind.BULK
+    return item.change.withheld is None and not is_bulk and item.verdict is not Verdict.REJECTED
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _not_editable(item: ReviewItem, what: str) -> BboxError:
+    return BboxError(
+        ErrorCode.REVIEW_INVALID,
+        cause=f"{item.change.path} is {what}.",
+        remediation="Accept or reject it as a whole.",
+    )

@@ -102,7 +102,7 @@ class ReviewChanges:
         state = await self.reviews.load()
         review = await self._list(state)
         item = review.item(change)
-        if not _is_editable(item.change):
+        if not is_editable(item.change):
             raise BboxError(
                 ErrorCode.REVIEW_INVALID,
                 cause=f"{item.change.path} is no file that can be edited.",
@@ -245,7 +245,8 @@ def _is_small_file(entry: Entry | None) -> bool:
     return is_file and entry is not None and entry.size <= TEXT_LIMIT_BYTES
 
 
-def _is_editable(change: Change) -> bool:
+def is_editable(change: Change) -> bool:
+    """Whether the agent left a file, whose text can be another one."""
     return change.agent is not None and change.agent.kind is EntryKind.FILE
 
 

@@ -6,7 +6,7 @@ it was made on, and what has become something else is undecided again (protocol.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -15,7 +15,9 @@ from bbox_server.domain.commit import AgentBranch, pending
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushId
 from bbox_server.domain.rebase import FlushedBase
+from bbox_server.domain.review_note import Note
 from bbox_server.domain.sensitive import becomes_executable, explain
+from bbox_server.domain.text_notes import text_notes
 from bbox_server.domain.workspace import Digest, WorkspacePath
 
 
@@ -27,12 +29,6 @@ class Verdict(StrEnum):
     REJECTED = "rejected"
     MIXED = "mixed"
     EDITED = "edited"
-
-
-class Note(StrEnum):
-    """What a user should see beside a change, whatever its tier."""
-
-    BECOMES_EXECUTABLE = "becomesExecutable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,9 +214,19 @@ def review_item(change: Change, hunks: tuple[Hunk, ...], state: ReviewState) -> 
         verdicts={key: state.verdicts[key] for key in keys if key in state.verdicts},
         edit=state.edits.get(change.id),
         reason=explain(change.path),
-        notes=(Note.BECOMES_EXECUTABLE,) if becomes_executable(change) else (),
+        notes=(
+            *((Note.BECOMES_EXECUTABLE,) if becomes_executable(change) else ()),
+            *text_notes(hunks),
+        ),
         failure=state.failures.get(change.id, ""),
     )
+
+
+def unrejected(item: ReviewItem) -> ReviewItem:
+    """The change as if all that is not rejected of it were accepted."""
+    rejected = {key for key in item.keys if item.verdicts.get(key) is Verdict.REJECTED}
+    taken = dict.fromkeys(item.keys, Verdict.ACCEPTED)
+    return replace(item, verdicts=taken | dict.fromkeys(rejected, Verdict.REJECTED))
 
 
 def stale(revision: int, cause: str) -> BboxError:

@@ -9,10 +9,14 @@ from bbox_server.wire.model import Message
 
 
 class SubscribeParams(Message):
-    """Hear of a session's events from a number on; the old ones are sent again."""
+    """Hear of a session's events from a number on; the old ones are sent again.
+
+    A client that shows `network.ask` to the user says `answersNetwork`: unknown names wait for it.
+    """
 
     session: str
     from_seq: int = Field(default=1, ge=1)
+    answers_network: bool = False
 
 
 class UnsubscribeParams(Message):

@@ -8,6 +8,15 @@ Example = dict[str, object]
 ONE: Final[Example] = {"session": "3f9a1c07"}
 TERMINAL: Final[Example] = {**ONE, "terminal": "1"}
 
+QUESTION: Final[Example] = {"host": "api.example.com", "port": 443}
+
+NETWORK_RULES: Final[Example] = {
+    **ONE,
+    "profile": "standard",
+    "rules": [{"host": "*.github.com", "ports": [443]}],
+    "added": [{"host": "api.example.com", "ports": [443]}],
+}
+
 AGENTS: Final[Example] = {
     "agents": [
         {
@@ -99,6 +108,14 @@ EDIT: Final[Example] = {
     "change": CHANGE["id"],
     "baseHash": "7d793037a0760186574b0282f2f435e7",
     "data": "cHJpY2UgPSAyCg==",
+}
+
+DRAFT: Final[Example] = {
+    **ONE,
+    "change": CHANGE["id"],
+    "baseHash": EDIT["baseHash"],
+    "data": "cHJpY2UgPSAxLjAK",
+    "conflicts": 0,
 }
 
 REVIEWED: Final[Example] = {

@@ -11,6 +11,11 @@ from bbox_server.wire.commit import ForwardMessage, ForwardParams
 from bbox_server.wire.event import EventMessage, SubscribeParams, UnsubscribeParams
 from bbox_server.wire.lifecycle import SessionsListParams, StopParams
 from bbox_server.wire.model import Message
+from bbox_server.wire.network import (
+    NetworkAnswerParams,
+    NetworkQuestions,
+    NetworkRulesMessage,
+)
 from bbox_server.wire.review import FlushMessage, PlanMessage
 from bbox_server.wire.review_request import (
     ChangeDetail,
@@ -18,10 +23,12 @@ from bbox_server.wire.review_request import (
     ChangesListParams,
     ChangesPage,
     DecideParams,
+    DraftMessage,
     EditParams,
     FileContent,
     FileReadParams,
     FlushApplyParams,
+    FlushPlanParams,
     FlushUndoParams,
     Reviewed,
     SessionParams,
@@ -179,6 +186,13 @@ METHODS: Final = (
         answered=example.REVIEWED,
     ),
     Method(
+        name="bbox/review/draft",
+        params=ChangeParams,
+        result=DraftMessage,
+        sent={**example.ONE, "change": example.CHANGE["id"]},
+        answered=example.DRAFT,
+    ),
+    Method(
         name="bbox/review/edit",
         params=EditParams,
         result=Reviewed,
@@ -194,7 +208,7 @@ METHODS: Final = (
     ),
     Method(
         name="bbox/flush/plan",
-        params=SessionParams,
+        params=FlushPlanParams,
         result=PlanMessage,
         sent=example.ONE,
         answered=example.PLAN,
@@ -219,6 +233,26 @@ METHODS: Final = (
         result=ForwardMessage,
         sent={**example.ONE, "flush": 1},
         answered={**example.ONE, "refs": [example.FORWARDED]},
+    ),
+    Method(
+        name="bbox/network/list",
+        params=SessionParams,
+        result=NetworkQuestions,
+        sent=example.ONE,
+        answered={**example.ONE, "questions": [example.QUESTION]},
+    ),
+    Method(
+        name="bbox/network/answer",
+        params=NetworkAnswerParams,
+        result=Done,
+        sent={**example.ONE, **example.QUESTION, "answer": "session"},
+    ),
+    Method(
+        name="bbox/network/rules",
+        params=SessionParams,
+        result=NetworkRulesMessage,
+        sent=example.ONE,
+        answered=example.NETWORK_RULES,
     ),
     Method(
         name="bbox/doctor",

@@ -14,8 +14,15 @@ from bbox_server.domain.change import (
     WithheldReason,
 )
 from bbox_server.domain.flush import FlushKind, FlushReport, ResultKind
-from bbox_server.domain.plan import ConflictReason, FlushPlan, OperationKind, SkipReason
-from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
+from bbox_server.domain.plan import (
+    ConflictReason,
+    ConflictState,
+    FlushPlan,
+    OperationKind,
+    SkipReason,
+)
+from bbox_server.domain.review import Review, ReviewItem, Verdict
+from bbox_server.domain.review_note import Note
 from bbox_server.wire.commit import BranchMessage, RefMessage, branch_message, ref_message
 from bbox_server.wire.model import Message
 
@@ -50,7 +57,8 @@ class ChangeMessage(Message):
     """One differing path, with what is decided about it.
 
     `added` and `removed` count lines, where there are hunks. A list may leave `hunks` out; then
-    `hunkCount` says how many there are.
+    `hunkCount` says how many there are. `conflict` is how what is not rejected would meet the
+    workspace as it is now.
     """
 
     id: str
@@ -61,6 +69,7 @@ class ChangeMessage(Message):
     old_path: str | None = None
     baseline: SideMessage | None = None
     agent: SideMessage | None = None
+    conflict: ConflictState = ConflictState.NONE
     withheld: WithheldReason | None = None
     reason: str | None = None
     notes: tuple[Note, ...] = ()
@@ -199,7 +208,12 @@ def flush_message(session: str, report: FlushReport) -> FlushMessage:
     )
 
 
-def change_message(item: ReviewItem, *, with_hunks: bool = True) -> ChangeMessage:
+def change_message(
+    item: ReviewItem,
+    *,
+    with_hunks: bool = True,
+    conflict: ConflictState = ConflictState.NONE,
+) -> ChangeMessage:
     """A change for a client."""
     change: Change = item.change
     origins = [line.origin for hunk in item.hunks for line in hunk.lines]
@@ -212,6 +226,7 @@ def change_message(item: ReviewItem, *, with_hunks: bool = True) -> ChangeMessag
         old_path=str(change.old_path) if change.old_path else None,
         baseline=side_message(change.baseline),
         agent=side_message(change.agent),
+        conflict=conflict,
         withheld=change.withheld,
         reason=item.reason or None,
         notes=item.notes,

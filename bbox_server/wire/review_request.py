@@ -49,17 +49,26 @@ class ChangeDetail(Message):
     change: ChangeMessage
 
 
+class RangeMessage(Message):
+    """A part of a content, in bytes; what is beyond its end is left out."""
+
+    start: int = Field(ge=0)
+    length: int = Field(ge=1, le=READ_LIMIT_BYTES)
+
+
 class FileReadParams(Message):
-    """A changed path's content on one side; of the workspace read the file itself."""
+    """A changed path's content on one side, or a part; of the workspace read the file itself."""
 
     session: str
     side: Side
     path: str
+    range: RangeMessage | None = None
 
 
 class FileContent(Message):
     """A content in base64, empty where there is no file on that side.
 
+    `size` is that of the whole content, also where `data` is the part that was asked for.
     `tooLarge` takes the place of a content of more than 16 MiB.
     """
 
@@ -110,6 +119,20 @@ class EditParams(Message):
     data: Base64
 
 
+class DraftMessage(Message):
+    """The text (base64) that an edit of a change begins with: all that is not rejected of it.
+
+    Where the user has changed the file too it is merged with that, and `conflicts` counts the
+    places that are marked as git marks them. `baseHash` goes with the edit.
+    """
+
+    session: str
+    change: str
+    base_hash: str
+    data: Base64
+    conflicts: int
+
+
 class SessionParams(Message):
     """One session."""
 
@@ -124,11 +147,19 @@ class Reviewed(Message):
     changes: tuple[ChangeMessage, ...]
 
 
+class FlushPlanParams(Message):
+    """What a flush would do. `unsaved` are paths whose newest text is in an editor only."""
+
+    session: str
+    unsaved: tuple[str, ...] = Field(default=(), max_length=PAGE_LIMIT)
+
+
 class FlushApplyParams(Message):
-    """Apply the plan that was shown."""
+    """Apply the plan that was shown, and that was made with these unsaved paths."""
 
     session: str
     plan_hash: str
+    unsaved: tuple[str, ...] = Field(default=(), max_length=PAGE_LIMIT)
 
 
 class FlushUndoParams(Message):

@@ -8,6 +8,7 @@ from pydantic import Field
 from bbox_server.domain.agent import Agent
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.image import PullPolicy
 from bbox_server.wire.model import Message
 
 # What a terminal can be, so that nobody makes the guest allocate for millions of cells.
@@ -55,7 +56,10 @@ class TerminalSizeMessage(Message):
 
 
 class RunOptions(Message):
-    """How to run; what is left out is the agent's default."""
+    """How to run; what is left out is the agent's default.
+
+    `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest.
+    """
 
     cpus: int | None = Field(default=None, ge=1)
     memory_mib: int | None = Field(default=None, ge=1)
@@ -63,8 +67,10 @@ class RunOptions(Message):
     egress_profile: EgressProfile | None = None
     allow_hosts: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
+    ask: bool = False
     config_file: str | None = None
     git_token: bool | None = None
     git_ssh_agent: bool | None = None
@@ -75,6 +81,9 @@ class RunOptions(Message):
     workspace_mode: WorkspaceMode | None = None
     acknowledge_direct: bool = False
     import_settings: bool = True
+    pull: PullPolicy | None = None
+    image_cache: bool = True
+    name: str | None = None
 
 
 class RunParams(Message):

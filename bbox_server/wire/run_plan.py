@@ -27,11 +27,16 @@ class WorkspacePlanMessage(Message):
 
 
 class NetworkPlanMessage(Message):
-    """What is reachable; `keys` names the providers whose keys stay on the host."""
+    """What is reachable; `keys` names the providers whose keys stay on the host.
+
+    `services` of this host by their URL in the guest, `ports` of this host that lead into it.
+    """
 
     profile: str
     hosts: tuple[str, ...]
     keys: tuple[str, ...]
+    services: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
 
 
 class EnvironmentPlanMessage(Message):
@@ -117,6 +122,8 @@ def run_plan_message(name: str, image: str, workspace: str, launch: Launch) -> R
             profile=launch.policy.profile,
             hosts=tuple(map(str, launch.policy.rules)),
             keys=tuple(one.route.provider for one in served),
+            services=tuple(service.url for service in launch.ways.services),
+            ports=tuple(f"{one.host_port}:{one.guest_port}" for one in launch.ways.forwards),
         ),
         environment=EnvironmentPlanMessage(
             carried=carried.variables,

@@ -106,9 +106,9 @@ async def test_a_conflict_is_solved_by_editing_the_marked_merge() -> None:
     await session.accept("text")
     change = (await session.item("text")).change.id
 
-    merge, base = await session.planning.merge(change)
-    assert b"<<<<<<<" in merge.content
-    await session.review.edit(change, base, b"solved\n")
+    draft = await session.planning.draft(change)
+    assert (draft.conflicts, b"<<<<<<<" in draft.content) == (1, True)
+    await session.review.edit(change, draft.base, b"solved\n")
     plan = await session.flush.plan()
     await session.flush(plan.hash)
 
@@ -116,12 +116,86 @@ async def test_a_conflict_is_solved_by_editing_the_marked_merge() -> None:
     assert session.content("text") == b"solved\n"
 
 
+async def test_a_draft_has_all_that_is_not_rejected() -> None:
+    session = ground({"text": lines()}, {"text": lines(5, 40)})
+    await session.decide("text", Verdict.REJECTED, 1)
+    change = (await session.item("text")).change
+
+    draft = await session.planning.draft(change.id)
+
+    assert draft.content == lines(5)
+    assert change.agent is not None
+    assert draft.base == change.agent.digest
+
+
+async def test_a_draft_of_an_edited_text_goes_on_with_it() -> None:
+    session = ground({"text": lines()}, {"text": lines(5)})
+    change = (await session.item("text")).change
+    assert change.agent is not None
+    assert change.agent.digest is not None
+    await session.review.edit(change.id, change.agent.digest, lines(6))
+    assert (await session.planning.draft(change.id)).content == lines(6)
+
+    session.user("text", lines().replace(b"line 40\n", b"mine\n"))
+
+    draft = await session.planning.draft(change.id)
+    assert draft.content == lines(6).replace(b"line 40\n", b"mine\n")
+    await session.review.edit(change.id, draft.base, draft.content)
+    assert (await session.flush.plan()).conflicts == ()
+
+
+async def test_what_is_no_utf8_text_has_no_draft() -> None:
+    session = ground({"text": b"caf\xe9\n"}, {"text": b"caf\xe9s\n"})
+    change = (await session.item("text")).change.id
+
+    with pytest.raises(BboxError) as caught:
+        await session.planning.draft(change)
+
+    assert caught.value.code is ErrorCode.REVIEW_INVALID
+
+
+async def test_changes_tell_how_they_would_meet_the_workspace() -> None:
+    names = ("alone", "apart", "same", "gone", "bound")
+    session = ground({n: lines() for n in names}, {n: lines(5) for n in names})
+    session.user("apart", lines().replace(b"line 40\n", b"mine\n"))
+    session.user("same", lines().replace(b"line 5\n", b"mine\n"))
+    session.user("bound", lines().replace(b"line 5\n", b"mine\n"))
+    session.user("gone", None)
+    await session.decide("bound", Verdict.REJECTED)
+
+    items = (await session.review.list()).items
+    states = await session.planning.conflicts(items)
+
+    assert {
+        str(i.change.path): states[i.change.id].value for i in items if i.change.id in states
+    } == {
+        "apart": "mergeable",
+        "same": "conflicting",
+        "gone": "conflicting",
+    }
+
+
+async def test_nothing_is_written_where_an_editor_has_a_newer_text() -> None:
+    session = ground({"open": lines(), "other": lines()}, {"open": lines(5), "other": lines(5)})
+    await session.accept("open", "other")
+    unsaved = frozenset({PurePosixPath("open")})
+
+    plan = await session.flush.plan(unsaved)
+
+    assert [conflict.reason for conflict in plan.conflicts] == [ConflictReason.UNSAVED]
+    with pytest.raises(BboxError) as caught:
+        await session.flush(plan.hash)
+    assert caught.value.code is ErrorCode.FLUSH_STALE
+    await session.flush(plan.hash, unsaved)
+    assert (session.content("open"), session.content("other")) == (lines(), lines(5))
+
+
 async def test_a_solution_is_for_the_workspace_it_was_made_on() -> None:
     session = ground({"text": lines()}, {"text": lines(5)})
     session.user("text", lines().replace(b"line 5\n", b"mine\n"))
     await session.accept("text")
     change = (await session.item("text")).change.id
-    _, base = await session.planning.merge(change)
+    base = (await session.planning.draft(change)).base
     await session.review.edit(change, base, b"solved\n")
 
     session.user("text", lines().replace(b"line 5\n", b"mine again\n"))

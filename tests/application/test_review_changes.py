@@ -6,7 +6,8 @@ import pytest
 from bbox_server.domain.change import ChangeId, Side, Tier
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.review import Note, Verdict
+from bbox_server.domain.review import Verdict
+from bbox_server.domain.review_note import Note
 from bbox_server.domain.workspace import digest_of
 from tests.application.review_ground import ground, lines
 from tests.fakes.overlay import Node
@@ -208,3 +209,22 @@ async def test_an_unknown_change_is_stale() -> None:
         await session.review.hunks(ChangeId("nothing"))
 
     assert caught.value.code is ErrorCode.REVIEW_STALE
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "notes"),
+    [
+        (b"a\r\nb\r\n", b"a\nb\n", [Note.LINE_ENDINGS]),
+        (b"a\r\nb\r\n", b"a\r\nc\r\n", []),
+        (b"a\n", b"\xef\xbb\xbfa\n", [Note.BYTE_ORDER_MARK]),
+        (b"a\nb\n", b"a\nb", [Note.FINAL_NEWLINE]),
+        (b"a\nb", b"a\nc", []),
+        (b"caf\xe9\n", b"cafe\n", [Note.NOT_UTF8]),
+        (b"a\n", b"b\n", []),
+    ],
+)
+async def test_what_a_diff_does_not_show_is_noted(
+    old: bytes, new: bytes, notes: list[Note]
+) -> None:
+    session = ground({"text": old}, {"text": new})
+    assert list((await session.item("text")).notes) == notes

@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,19 +16,25 @@ from demo.mock_model import MockModel
 from demo.script import load_script
 from tests.e2e.code_server import ROOT, check_scenario, code_server
 from tests.vm.bbox_command import CODEX_IMAGE, Bbox, make_bbox
+from tests.vm.session_processes import command_line, descendants, host_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
-# 1.7 MB: more than the window of what is not acknowledged, less than what a session keeps.
-LINES = 120_000
+# 1.1 MB, twice: more than the window of what is not acknowledged, less than what a session keeps.
+LINES = 80_000
+COUNT_TWICE = (
+    f'count() {{ seq -f "line %07.0f" "$1" "$2"; }}; count 1 {LINES}; read -r answer; '
+    f'count {LINES + 1} {2 * LINES}; read -r answer; echo "it said $answer"'
+)
 COUNTER = {
     "image": CODEX_IMAGE,
     "command": [
         *("bash", "-c"),
-        f'seq -f "line %07.0f" {LINES}; read -r answer; echo "it said $answer"',
+        COUNT_TWICE,
     ],
     "egress_hosts": {"standard": [{"name": "example.org", "ports": [443]}]},
 }
+EXTENSION_HOST = b"--type=extensionHost"
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 
 
@@ -84,7 +91,15 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
     assert changed.stdout.split("\n")[:-1] == [" M src/tally/money.py", "?? tests/test_money.py"]
 
 
-def test_a_reload_amid_much_output_loses_and_doubles_no_line(
+def kill_extension_host() -> dict[int, bytes]:
+    """End it as the kernel does when there is no memory; returns what it had started."""
+    (host,) = (pid for pid, words in descendants(os.getpid()).items() if EXTENSION_HOST in words)
+    started = descendants(host)
+    os.kill(host, signal.SIGKILL)
+    return started
+
+
+def test_no_reload_and_no_crash_amid_much_output_loses_or_doubles_a_line(
     bbox: Bbox, project: Path, shots: str
 ) -> None:
     config = bbox.home / "config/broodbox/config.yaml"
@@ -93,7 +108,19 @@ def test_a_reload_amid_much_output_loses_and_doubles_no_line(
     config.chmod(0o600)
     with code_server(bbox.home, bbox.env) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "COUNT": str(LINES)}
-        check_scenario("flood", places, timeout_s=500)
+        session_hosts: set[int] = set()
+        servers: dict[int, bytes] = {}
+
+        def crash() -> None:
+            (session,) = bbox.sessions(project)
+            session_hosts.add(host_of(session["id"]))
+            servers.update(kill_extension_host())
+
+        check_scenario("flood", places, timeout_s=500, on_step={"the extension host dies": crash})
+        (session,) = bbox.sessions(project)
+        assert {host_of(session["id"])} == session_hosts  # the microVM's owner has not noticed
+        assert any(b"bbox-server" in words for words in servers.values())
+        assert [pid for pid, words in servers.items() if command_line(pid) == words] == []
 
 
 def test_a_missing_server_is_told_with_the_way_to_its_setting(

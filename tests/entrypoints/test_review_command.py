@@ -183,7 +183,7 @@ async def test_declining_the_plan_writes_nothing(opened: Opened) -> None:
 
 
 async def test_a_hunk_that_is_not_there_is_named(opened: Opened) -> None:
-    values = parse(["review", "--accept", "a.txt#3"], "1").values
+    values = parse(["review", "--accept", "a.txt#3"], lambda: "1").values
     with pytest.raises(BboxError) as raised:
         await review_command.decide_by_options(opened.review, values, typed())
     assert raised.value.code is ErrorCode.REVIEW_INVALID
@@ -192,7 +192,9 @@ async def test_a_hunk_that_is_not_there_is_named(opened: Opened) -> None:
 
 async def test_options_accept_a_hunk_and_say_what_needs_more(opened: Opened) -> None:
     console = typed()
-    values = parse(["review", "--accept", "a.txt#2", "--reject", "gone.txt", "--accept-all"], "1")
+    values = parse(
+        ["review", "--accept", "a.txt#2", "--reject", "gone.txt", "--accept-all"], lambda: "1"
+    )
     await review_command.decide_by_options(opened.review, values.values, console)
     assert isinstance(console.error, Screen)
     assert "these are build files: Makefile" in console.error.getvalue()

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -18,6 +19,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.run_agent import RunAgent
 from bbox_server.bootstrap.adapters import Adapters
 from bbox_server.bootstrap.composition import PACKAGE, Composition
@@ -79,6 +81,10 @@ class StandInAdapters(Adapters):
     def images(self) -> ImageStore:
         return AnyImage()
 
+    @override
+    def make_images(self, advanced: Callable[[str], None]) -> ImageStore:
+        return AnyImage()
+
     @cached_property
     @override
     def backend(self) -> VmBackend:
@@ -100,11 +106,12 @@ class StandInHost(HostComposition):
         shells = FakeShellConnector({AGENT: self._act})
         return replace(
             real,
-            prepare=replace(
-                real.prepare,
-                gather=replace(real.prepare.gather, package_hosts=FakePackageHosts()),
+            sandbox=replace(
+                real.sandbox,
+                relay=FakeNetworkRelay(),
+                shells=shells,
+                packages=AllowPackages(hosts=FakePackageHosts()),
             ),
-            sandbox=replace(real.sandbox, relay=FakeNetworkRelay(), shells=shells),
         )
 
     @cached_property

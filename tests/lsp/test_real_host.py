@@ -177,6 +177,14 @@ def test_the_sides_of_a_file_can_be_read(server: Editor, workspace: Path) -> Non
     }
     half = BEFORE.replace("line 2\n", "first change\n")
     assert found == {"baseline": BEFORE, "agent": AFTER, "result": half}
+    part = {
+        "session": session,
+        "side": "agent",
+        "path": "b.txt",
+        "range": {"start": 1, "length": 9},
+    }
+    read = server.request("bbox/file/read", **part)
+    assert (base64.b64decode(read["data"]), read["size"]) == (b"\n", 2)
     own = {"session": session, "side": "workspace", "path": "a.txt"}
     assert server.failure("bbox/file/read", **own)["remediation"] == "Open the file itself."
 
@@ -218,12 +226,35 @@ def test_what_was_accepted_or_edited_is_written_and_taken_back(
     assert (workspace / "a.txt").read_text() == BEFORE
 
 
+def test_a_conflict_is_told_and_its_draft_is_edited(server: Editor, workspace: Path) -> None:
+    session = reviewed(server, workspace)
+    assert {item["conflict"] for item in changes(server, session)} == {"none"}
+    (workspace / "a.txt").write_text(BEFORE.replace("line 15\n", "mine\n"))
+    (workspace / "b.txt").write_text("mine\n")
+    first, second = changes(server, session)
+    assert (first["conflict"], second["conflict"]) == ("mergeable", "conflicting")
+
+    draft = server.request("bbox/review/draft", session=session, change=second["id"])
+    assert (draft["conflicts"], b"<<<<<<<" in base64.b64decode(draft["data"])) == (1, True)
+    edit = {"change": second["id"], "baseHash": draft["baseHash"], "data": base64_of(b"both\n")}
+    edited = server.request("bbox/review/edit", session=session, **edit)["changes"]
+    assert [(item["verdict"], item["conflict"]) for item in edited] == [("edited", "none")]
+
+    plan = server.request("bbox/flush/plan", session=session, unsaved=["b.txt"])
+    assert [item["reason"] for item in plan["conflicts"]] == ["unsaved"]
+    shown = {"planHash": plan["planHash"]}
+    assert server.failure("bbox/flush/apply", session=session, **shown)["code"] == "flush.stale"
+    server.request("bbox/flush/apply", session=session, **shown, unsaved=["b.txt"])
+    assert (workspace / "b.txt").read_text() == "mine\n"
+
+
 @pytest.mark.parametrize("mode", ["graceful", "now"])
 def test_a_run_that_is_stopped_waits_for_its_review(
     server: Editor, workspace: Path, mode: str
 ) -> None:
     session = run(server, workspace, "write b.txt c\n", "wait")
     server.until_state(session, "running")
+    server.until("bbox/event", lambda event: event["kind"] == "changes")
     stopped = server.request("bbox/sessions/stop", session=session, mode=mode)
     assert stopped["state"] == "reviewing"
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]
@@ -244,11 +275,26 @@ def test_changes_are_told_while_the_agent_works(server: Editor, workspace: Path)
     server.request("bbox/sessions/stop", session=session, mode="now")
 
 
+def test_an_editor_steers_the_network_of_a_running_agent(server: Editor, workspace: Path) -> None:
+    session = run(server, workspace, "wait")
+    server.until_state(session, "running")
+    server.request("bbox/subscribe", session=session, fromSeq=1, answersNetwork=True)
+    assert server.request("bbox/network/list", session=session)["questions"] == []
+    word = {"host": "new.test", "port": 22, "answer": "session"}
+    server.request("bbox/network/answer", session=session, **word)
+    rules = server.request("bbox/network/rules", session=session)
+    assert rules["added"] == [{"host": "new.test", "ports": [22]}]
+    told = server.until("bbox/event", lambda event: event["kind"] == "network.answered")
+    assert told["fields"] == word
+    server.request("bbox/sessions/stop", session=session, mode="now")
+
+
 def test_an_editor_is_told_of_a_host_that_was_killed_and_goes_on_with_the_next(
     server: Editor, workspace: Path
 ) -> None:
     session = run(server, workspace, "write b.txt c\n", "wait")
     server.until_state(session, "running")
+    server.until("bbox/event", lambda event: event["kind"] == "changes")
     os.kill(host_of(session), signal.SIGKILL)
     server.until("bbox/session/lost", lambda lost: lost["session"] == session)
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]

@@ -21,7 +21,7 @@ from bbox_server.wire.peer import RpcError
 log = logging.getLogger(__name__)
 
 AT_REST = ENDED | {SessionState.REVIEWING}
-RESHOWN = frozenset({EventKind.CHANGES, EventKind.REVIEW, EventKind.FLUSH})
+RESHOWN = frozenset({EventKind.CHANGES, EventKind.REVIEW, EventKind.FLUSH, EventKind.RESYNC})
 
 
 @dataclass(slots=True, kw_only=True)

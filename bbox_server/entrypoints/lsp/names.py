@@ -28,12 +28,16 @@ HOST_METHODS: Final = (
     "bbox/changes/get",
     "bbox/file/read",
     "bbox/review/decide",
+    "bbox/review/draft",
     "bbox/review/edit",
     "bbox/review/undo",
     "bbox/flush/plan",
     "bbox/flush/apply",
     "bbox/flush/undo",
     "bbox/flush/forward",
+    "bbox/network/list",
+    "bbox/network/answer",
+    "bbox/network/rules",
 )
 RUN: Final = "bbox/run"
 LARGE_ANSWERS: Final = frozenset(
@@ -42,6 +46,7 @@ LARGE_ANSWERS: Final = frozenset(
         "bbox/changes/get",
         "bbox/file/read",
         "bbox/review/decide",
+        "bbox/review/draft",
         "bbox/review/edit",
         "bbox/review/undo",
     }

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The review of a session whose agent still works."""
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Protocol
 
 from typing_extensions import override
 
 from bbox_server.application.open_review import ReviewParts
+from bbox_server.application.plan_flush import PlanFlush
 from bbox_server.application.review_changes import ReviewChanges
 from bbox_server.application.told_phase import told_phase
 from bbox_server.domain.commit import RefUpdate
@@ -14,6 +16,7 @@ from bbox_server.domain.flush import FlushId, FlushReport
 from bbox_server.domain.plan import FlushPlan, PlanHash
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.session import EventKind
+from bbox_server.domain.workspace import WorkspacePath
 
 
 class OpenedReview(Protocol):
@@ -24,11 +27,18 @@ class OpenedReview(Protocol):
         """Its changes and decisions."""
         ...
 
-    async def plan(self) -> FlushPlan:
+    @property
+    def planning(self) -> PlanFlush:
+        """How the changes meet the workspace."""
+        ...
+
+    async def plan(self, unsaved: AbstractSet[WorkspacePath] = frozenset()) -> FlushPlan:
         """What a flush would do now."""
         ...
 
-    async def flush(self, shown: PlanHash) -> FlushReport:
+    async def flush(
+        self, shown: PlanHash, unsaved: AbstractSet[WorkspacePath] = frozenset()
+    ) -> FlushReport:
         """Apply the plan that was shown."""
         ...
 
@@ -56,14 +66,21 @@ class LiveReview(OpenedReview):
     def changes(self) -> ReviewChanges:
         return self.parts.changes
 
+    @property
     @override
-    async def plan(self) -> FlushPlan:
-        return await self.parts.flush.plan()
+    def planning(self) -> PlanFlush:
+        return self.parts.flush.planning
 
     @override
-    async def flush(self, shown: PlanHash) -> FlushReport:
+    async def plan(self, unsaved: AbstractSet[WorkspacePath] = frozenset()) -> FlushPlan:
+        return await self.parts.flush.plan(unsaved)
+
+    @override
+    async def flush(
+        self, shown: PlanHash, unsaved: AbstractSet[WorkspacePath] = frozenset()
+    ) -> FlushReport:
         with told_phase(self.parts.observer, Phase.FLUSH, "Applying the accepted changes"):
-            return self._announced(await self.parts.flush(shown))
+            return self._announced(await self.parts.flush(shown, unsaved))
 
     @override
     async def undo(self, flush: FlushId | None = None) -> FlushReport:

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// More output than any window holds, and a reload in the middle: each line is there, once.
+// More output than any window holds, a reload in the middle, and a crash of the extension host:
+// each line is there, once.
 import assert from "node:assert/strict";
 
 import type { Editor } from "./editor.ts";
@@ -18,16 +19,28 @@ async function scenario(editor: Editor): Promise<void> {
   await editor.page.reload();
   await editor.ready();
   await editor.terminalShows(`line ${padded(COUNT)}`, BOOT_MS);
-  const lines = (await editor.terminalText()).split("\n").map((line) => line.trim());
-  const printed = lines.filter((line) => line.startsWith("line "));
-  const expected = Array.from({ length: COUNT }, (_, index) => `line ${padded(index + 1)}`);
-  assert.equal(printed.length, COUNT);
-  assert.equal(printed.join("\n"), expected.join("\n"));
+  assertLines(await editor.terminalText(), COUNT);
+  step("go on, and crash");
+  await editor.type("go");
+  await editor.page.keyboard.press("Enter");
+  step("the extension host dies");
+  await editor.terminalShows(`line ${padded(2 * COUNT)}`, BOOT_MS);
+  await editor.shot("vscode-crash");
+  assertLines(await editor.terminalText(), 2 * COUNT);
   step("answer it");
   await editor.type("enough");
   await editor.page.keyboard.press("Enter");
   await editor.terminalShows("it said enough");
   await editor.terminalShows("▸ counter has ended.");
+}
+
+/** All lines up to a number, each once, in order. */
+function assertLines(text: string, count: number): void {
+  const lines = text.split("\n").map((line) => line.trim());
+  const printed = lines.filter((line) => line.startsWith("line "));
+  const expected = Array.from({ length: count }, (_, index) => `line ${padded(index + 1)}`);
+  assert.equal(printed.length, count);
+  assert.equal(printed.join("\n"), expected.join("\n"));
 }
 
 function padded(number: number): string {

@@ -24,6 +24,7 @@ export function sampleChange(parts: Partial<ChangeMessage> = {}): ChangeMessage 
     kind: "modified",
     tier: "ordinary",
     verdict: "undecided",
+    conflict: "none",
     notes: [],
     hunkCount: 0,
     hunks: [],

@@ -23,6 +23,14 @@ export interface AgentsMessage {
 }
 
 /**
+ * What the user says.
+ *
+ * once: what waits now, and what follows within a minute; session: until the session ends;
+ * always: in every later session too; deny: not in this session, and without another question.
+ */
+export type Answer = "once" | "session" | "always" | "deny";
+
+/**
  * A branch with new commits, newest first; a flush fetches it to `ref`.
  *
  * `repository` is the work tree's directory in the workspace. `taken` says that the user's
@@ -53,7 +61,8 @@ export type ChangeKind = "added" | "modified" | "deleted" | "renamed" | "mode" |
  * One differing path, with what is decided about it.
  *
  * `added` and `removed` count lines, where there are hunks. A list may leave `hunks` out; then
- * `hunkCount` says how many there are.
+ * `hunkCount` says how many there are. `conflict` is how what is not rejected would meet the
+ * workspace as it is now.
  */
 export interface ChangeMessage {
   readonly id: string;
@@ -64,6 +73,7 @@ export interface ChangeMessage {
   readonly oldPath?: string;
   readonly baseline?: SideMessage;
   readonly agent?: SideMessage;
+  readonly conflict: ConflictState;
   readonly withheld?: WithheldReason;
   readonly reason?: string;
   readonly notes: readonly Note[];
@@ -134,7 +144,10 @@ export interface ConflictMessage {
 }
 
 /** Why an accepted change can't be applied to the workspace as it is now. */
-export type ConflictReason = "changedBoth" | "addedBoth" | "deletedHere" | "changedHere" | "typeDiffers" | "parentIsLink" | "parentIsNoDirectory" | "notEmpty" | "unreadable";
+export type ConflictReason = "changedBoth" | "addedBoth" | "deletedHere" | "changedHere" | "typeDiffers" | "parentIsLink" | "parentIsNoDirectory" | "notEmpty" | "unreadable" | "unsaved";
+
+/** How a change would meet the workspace as it is now, but for what is rejected of it. */
+export type ConflictState = "none" | "mergeable" | "conflicting";
 
 /** The verdicts that can be set. */
 export type DecidableVerdict = "undecided" | "accepted" | "rejected";
@@ -168,6 +181,20 @@ export interface DoctorMessage {
 /** Nothing to answer but that it is done. */
 export type Done = Readonly<Record<string, never>>;
 
+/**
+ * The text (base64) that an edit of a change begins with: all that is not rejected of it.
+ *
+ * Where the user has changed the file too it is merged with that, and `conflicts` counts the
+ * places that are marked as git marks them. `baseHash` goes with the edit.
+ */
+export interface DraftMessage {
+  readonly session: string;
+  readonly change: string;
+  readonly baseHash: string;
+  readonly data: string;
+  readonly conflicts: number;
+}
+
 /** The user's own text (base64) as a change's result; `baseHash` is what was edited. */
 export interface EditParams {
   readonly session: string;
@@ -187,8 +214,13 @@ export type EgressProfile = "permissive" | "standard" | "locked";
 /** What a path is on one side. */
 export type EntryKind = "file" | "directory" | "symlink" | "special";
 
-/** Kinds of `bbox/event` (protocol.md, Events). */
-export type EventKind = "session.state" | "progress" | "changes" | "review" | "flush" | "network.blocked" | "network.open" | "network.close" | "credential.used" | "resource" | "warning" | "closed";
+/**
+ * Kinds of `bbox/event` (protocol.md, Events).
+ *
+ * RESYNC takes the place of what a slow client missed, and is never stored: lists are to be
+ * asked for again.
+ */
+export type EventKind = "session.state" | "progress" | "changes" | "review" | "flush" | "network.blocked" | "network.open" | "network.close" | "network.ask" | "network.answered" | "credential.used" | "resource" | "warning" | "closed" | "resync";
 
 /** One thing that happened. `ts` is in seconds since the epoch; `fields` depend on the kind. */
 export interface EventMessage {
@@ -218,6 +250,7 @@ export interface FailureMessage {
 /**
  * A content in base64, empty where there is no file on that side.
  *
+ * `size` is that of the whole content, also where `data` is the part that was asked for.
  * `tooLarge` takes the place of a content of more than 16 MiB.
  */
 export interface FileContent {
@@ -230,17 +263,19 @@ export interface FileContent {
   readonly tooLarge: boolean;
 }
 
-/** A changed path's content on one side; of the workspace read the file itself. */
+/** A changed path's content on one side, or a part; of the workspace read the file itself. */
 export interface FileReadParams {
   readonly session: string;
   readonly side: Side;
   readonly path: string;
+  readonly range?: RangeMessage;
 }
 
-/** Apply the plan that was shown. */
+/** Apply the plan that was shown, and that was made with these unsaved paths. */
 export interface FlushApplyParams {
   readonly session: string;
   readonly planHash: string;
+  readonly unsaved?: readonly string[];
 }
 
 /** What a flush is for. */
@@ -253,6 +288,12 @@ export interface FlushMessage {
   readonly kind: FlushKind;
   readonly results: readonly ResultMessage[];
   readonly refs: readonly RefMessage[];
+}
+
+/** What a flush would do. `unsaved` are paths whose newest text is in an editor only. */
+export interface FlushPlanParams {
+  readonly session: string;
+  readonly unsaved?: readonly string[];
 }
 
 /** Take a flush back; the last one if none is named. */
@@ -299,11 +340,38 @@ export interface InitializeResult {
   readonly version: string;
 }
 
+/**
+ * Allow or refuse a name and port, asked for or not; effective at once.
+ *
+ * `once` is for what waits and what follows within a minute, `session` until the session ends;
+ * `always` is written to the user's config as well.
+ */
+export interface NetworkAnswerParams {
+  readonly session: string;
+  readonly host: string;
+  readonly port: number;
+  readonly answer: Answer;
+}
+
+/** What waits for an answer now, oldest first. */
+export interface NetworkQuestions {
+  readonly session: string;
+  readonly questions: readonly QuestionMessage[];
+}
+
+/** What the session began with, and what the user added since. */
+export interface NetworkRulesMessage {
+  readonly session: string;
+  readonly profile: EgressProfile;
+  readonly rules: readonly RuleMessage[];
+  readonly added: readonly RuleMessage[];
+}
+
 /** Nothing to say; an object all the same. */
 export type NoParams = Readonly<Record<string, never>>;
 
 /** What a user should see beside a change, whatever its tier. */
-export type Note = "becomesExecutable";
+export type Note = "becomesExecutable" | "lineEndings" | "byteOrderMark" | "finalNewline" | "notUtf8";
 
 /** What is done to a path. */
 export type OperationKind = "mkdir" | "write" | "symlink" | "chmod" | "delete" | "rmdir";
@@ -333,6 +401,21 @@ export interface PlanMessage {
   readonly skipped: readonly SkippedMessage[];
   readonly hardLinked: readonly string[];
   readonly branches: readonly BranchMessage[];
+}
+
+/** When a registry is asked although a local image could do. */
+export type PullPolicy = "always" | "background" | "if-not-present" | "never";
+
+/** A name and a port that the guest waits for. The name is the guest's word, never a link. */
+export interface QuestionMessage {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A part of a content, in bytes; what is beyond its end is left out. */
+export interface RangeMessage {
+  readonly start: number;
+  readonly length: number;
 }
 
 /**
@@ -371,7 +454,17 @@ export interface Reviewed {
   readonly changes: readonly ChangeMessage[];
 }
 
-/** How to run; what is left out is the agent's default. */
+/** A name, or `*.` and a name; without ports 443 and 80. */
+export interface RuleMessage {
+  readonly host: string;
+  readonly ports: readonly number[];
+}
+
+/**
+ * How to run; what is left out is the agent's default.
+ *
+ * `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest.
+ */
 export interface RunOptions {
   readonly cpus?: number;
   readonly memoryMib?: number;
@@ -379,8 +472,10 @@ export interface RunOptions {
   readonly egressProfile?: EgressProfile;
   readonly allowHosts?: readonly string[];
   readonly excludes?: readonly string[];
+  readonly ports?: readonly string[];
   readonly envForward?: readonly string[];
   readonly program?: string;
+  readonly ask?: boolean;
   readonly configFile?: string;
   readonly gitToken?: boolean;
   readonly gitSshAgent?: boolean;
@@ -391,6 +486,9 @@ export interface RunOptions {
   readonly workspaceMode?: WorkspaceMode;
   readonly acknowledgeDirect?: boolean;
   readonly importSettings?: boolean;
+  readonly pull?: PullPolicy;
+  readonly imageCache?: boolean;
+  readonly name?: string;
 }
 
 /**
@@ -479,10 +577,15 @@ export interface StopParams {
   readonly mode?: HowToStop;
 }
 
-/** Hear of a session's events from a number on; the old ones are sent again. */
+/**
+ * Hear of a session's events from a number on; the old ones are sent again.
+ *
+ * A client that shows `network.ask` to the user says `answersNetwork`: unknown names wait for it.
+ */
 export interface SubscribeParams {
   readonly session: string;
   readonly fromSeq?: number;
+  readonly answersNetwork?: boolean;
 }
 
 /** Everything before `byte` has been shown. */

@@ -10,15 +10,20 @@ import type {
   DecideParams,
   DoctorMessage,
   Done,
+  DraftMessage,
   EditParams,
   EventMessage,
   FileContent,
   FileReadParams,
   FlushApplyParams,
   FlushMessage,
+  FlushPlanParams,
   FlushUndoParams,
   ForwardMessage,
   ForwardParams,
+  NetworkAnswerParams,
+  NetworkQuestions,
+  NetworkRulesMessage,
   NoParams,
   PlanMessage,
   Reviewed,
@@ -62,12 +67,16 @@ export interface Requests {
   readonly "bbox/changes/get": { readonly params: ChangeParams; readonly result: ChangeDetail };
   readonly "bbox/file/read": { readonly params: FileReadParams; readonly result: FileContent };
   readonly "bbox/review/decide": { readonly params: DecideParams; readonly result: Reviewed };
+  readonly "bbox/review/draft": { readonly params: ChangeParams; readonly result: DraftMessage };
   readonly "bbox/review/edit": { readonly params: EditParams; readonly result: Reviewed };
   readonly "bbox/review/undo": { readonly params: SessionParams; readonly result: Reviewed };
-  readonly "bbox/flush/plan": { readonly params: SessionParams; readonly result: PlanMessage };
+  readonly "bbox/flush/plan": { readonly params: FlushPlanParams; readonly result: PlanMessage };
   readonly "bbox/flush/apply": { readonly params: FlushApplyParams; readonly result: FlushMessage };
   readonly "bbox/flush/undo": { readonly params: FlushUndoParams; readonly result: FlushMessage };
   readonly "bbox/flush/forward": { readonly params: ForwardParams; readonly result: ForwardMessage };
+  readonly "bbox/network/list": { readonly params: SessionParams; readonly result: NetworkQuestions };
+  readonly "bbox/network/answer": { readonly params: NetworkAnswerParams; readonly result: Done };
+  readonly "bbox/network/rules": { readonly params: SessionParams; readonly result: NetworkRulesMessage };
   readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
 }
 
