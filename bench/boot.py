@@ -44,7 +44,7 @@ def bare_boot(kernel: Path, initramfs: Path, tsc_khz: int) -> float:
     started = time.monotonic()
     done = subprocess.run(
         [
-            "qemu-system-x86_64", "-M", "microvm,rtc=on,graphics=off", "-accel", "tcg,tb-size=64",
+            "qemu-system-x86_64", "-M", "microvm,rtc=on,graphics=off", "-accel", "tcg,tb-size=256",
             "-cpu", "max", "-smp", "1", "-m", str(MEMORY_MIB), "-nodefaults", "-no-user-config",
             "-display", "none", "-no-reboot", "-kernel", str(kernel), "-initrd", str(initramfs),
             "-append", words, "-serial", "stdio",

@@ -14,6 +14,16 @@ _PAYLOAD_PROTOCOL: Final = 0x208
 _XZ_MAGIC: Final = b"\xfd7zXZ\0"
 _SIGNATURE_MAGIC: Final = b"~Module signature appended~\n"
 _SIGNATURE_INFO_BYTES: Final = 12
+# Tables of a module that the kernel reads only to trace, to profile, to type-check BPF programs and
+# to print exact backtraces; sorting and entering them is half of a module's loading.
+_TRACING_SECTIONS: Final = frozenset(
+    {
+        *(b".BTF", b".orc_unwind", b".orc_unwind_ip"),
+        *(b"__mcount_loc", b"_ftrace_events", b"_ftrace_eval_map"),
+    }
+)
+_ELF64_SECTION_BYTES: Final = 64
+_SHF_ALLOC: Final = 2
 _MODINFO: Final = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
 
 
@@ -67,6 +77,35 @@ def without_signature(module: bytes) -> bytes:
     if length > end - _SIGNATURE_INFO_BYTES:
         raise KernelError("a module's signature is longer than the module")
     return module[: end - _SIGNATURE_INFO_BYTES - length]
+
+
+def without_tracing(module: bytes) -> bytes:
+    """The module with the tables nameless that only tracing reads, as ELF-64 section headers.
+
+    The kernel looks them up by name (kernel/module/main.c, find_module_sections) and goes without
+    those that it does not find. Contents and offsets stay as they were.
+
+    Raises:
+        KernelError: The module's section headers lead out of it.
+    """
+    try:
+        return _without_tracing(module)
+    except (struct.error, ValueError, IndexError) as error:
+        raise KernelError(f"damaged module: {error}") from error
+
+
+def _without_tracing(module: bytes) -> bytes:
+    content = bytearray(module)
+    (table,) = struct.unpack_from("<Q", content, 40)
+    count, names_index = struct.unpack_from("<HH", content, 60)
+    (names,) = struct.unpack_from("<Q", content, table + names_index * _ELF64_SECTION_BYTES + 24)
+    for header in range(table, table + count * _ELF64_SECTION_BYTES, _ELF64_SECTION_BYTES):
+        name, _, flags = struct.unpack_from("<IIQ", content, header)
+        start = names + name
+        if module[start : module.index(b"\0", start)] in _TRACING_SECTIONS:
+            struct.pack_into("<I", content, header, 0)
+            struct.pack_into("<Q", content, header + 8, flags & ~_SHF_ALLOC)
+    return bytes(content)
 
 
 def load_order(wanted: Iterable[str], modules: Mapping[str, bytes]) -> tuple[str, ...]:

@@ -13,7 +13,14 @@ from typing import Final
 
 from guest.apt import FetchedPackage
 from guest.deb import Member, read_members
-from guest.kernel import KernelError, extract_vmlinux, load_order, module_name, without_signature
+from guest.kernel import (
+    KernelError,
+    extract_vmlinux,
+    load_order,
+    module_name,
+    without_signature,
+    without_tracing,
+)
 from guest.layout import MODULES, Parts, build_initramfs, is_copyright, wanted_file
 from guest.pins import Pin
 
@@ -117,7 +124,7 @@ def _read_kernel(package: Path) -> tuple[_Kernel, dict[str, Member]]:
     kernel = _Kernel(
         release=images[0].removeprefix("boot/vmlinuz-"),
         vmlinux=extract_vmlinux(members[images[0]].content),
-        modules={name: without_signature(modules[name]) for name in conditions},
+        modules={name: without_tracing(without_signature(modules[name])) for name in conditions},
         conditions=conditions,
     )
     return kernel, {path: member for path, member in members.items() if is_copyright(path)}

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell, TerminalSize
 from tests.fakes.terminal import FakeProcess, FakeShellConnector, Program

@@ -5,13 +5,14 @@ import stat
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.vm import GuestConfig, ShellIdentity
 from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.guest_system.session_part import session_part
@@ -150,7 +151,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(system: BuiltGuestSystem) -> Non
     # A tmpfs of one page in a namespace of a child: the adapter runs there.
     script = f"""
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from bbox_server.domain.error import BboxError
 from tests.infra.test_guest_system import _GUEST, _OWNER, BuiltGuestSystem
 system = BuiltGuestSystem(root=Path({str(system.root)!r}), owner=_OWNER)
@@ -250,3 +251,28 @@ def _evaluate(variables: dict[str, str], client: dict[str, str]) -> dict[str, st
     )
     pairs = (item.split("=", 1) for item in done.stdout.decode().split("\0") if item)
     return {name: value for name, value in pairs if name not in {"PATH", "PWD", "SHLVL", "_"}}
+
+
+def _with_home(*files: GuestFile) -> dict[str, Entry]:
+    return _session_files(replace(_GUEST, home=files))
+
+
+def test_files_of_the_home_are_the_agents_and_lie_in_the_skeleton() -> None:
+    files = _with_home(
+        GuestFile(path=PurePosixPath(".tool/sub/é"), content=b"1"),
+        GuestFile(path=PurePosixPath(".tool/run"), content=b"2", mode=0o700),
+        GuestFile(path=PurePosixPath(".tool/run"), content=b"the last one", mode=0o750),
+    )
+    home = {p: e for p, e in files.items() if p.startswith("skeleton/home")}
+    assert {path: (e.mode, e.uid, e.gid, e.content) for path, e in home.items()} == {
+        "skeleton/home/sandbox/.tool": (stat.S_IFDIR | 0o700, 1000, 1000, b""),
+        "skeleton/home/sandbox/.tool/sub": (stat.S_IFDIR | 0o700, 1000, 1000, b""),
+        "skeleton/home/sandbox/.tool/sub/é": (stat.S_IFREG | 0o600, 1000, 1000, b"1"),
+        "skeleton/home/sandbox/.tool/run": (stat.S_IFREG | 0o750, 1000, 1000, b"the last one"),
+    }
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../../init", "a/../../b"])
+def test_a_file_of_the_home_is_below_it(path: str) -> None:
+    with pytest.raises(ValueError, match="below the home"):
+        _with_home(GuestFile(path=PurePosixPath(path), content=b""))

@@ -4,6 +4,7 @@
 The builder has its own writer: guest/ shares no code with the host.
 """
 
+import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,21 +15,34 @@ _ALIGNMENT_BYTES: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuestFile:
-    """A regular file of root's. `path` is relative to the initramfs; its directory is in there."""
+class Entry:
+    """A file or a directory. `path` is relative to the initramfs; what holds it comes before.
+
+    Attributes:
+        mode: Type and permissions, as of stat(2).
+        owner: User and group.
+    """
 
     path: str
     content: bytes
     mode: int
+    owner: int = 0
 
 
-def format_archive(files: Iterable[GuestFile]) -> bytes:
+def regular_file(path: str, content: bytes, mode: int, owner: int = 0) -> Entry:
+    """A file."""
+    return Entry(path=path, content=content, mode=stat.S_IFREG | mode, owner=owner)
+
+
+def directory(path: str, mode: int, owner: int = 0) -> Entry:
+    """A directory."""
+    return Entry(path=path, content=b"", mode=stat.S_IFDIR | mode, owner=owner)
+
+
+def format_archive(entries: Iterable[Entry]) -> bytes:
     """The archive as the kernel unpacks it over what came before."""
-    entries = [
-        _entry(number, file.path, stat.S_IFREG | file.mode, file.content)
-        for number, file in enumerate(files, start=1)
-    ]
-    return b"".join(entries) + _entry(0, _TRAILER, 0, b"")
+    formatted = [_format(number, entry) for number, entry in enumerate(entries, start=1)]
+    return b"".join(formatted) + _format(0, Entry(path=_TRAILER, content=b"", mode=0))
 
 
 def padding(size: int) -> bytes:
@@ -36,10 +50,10 @@ def padding(size: int) -> bytes:
     return bytes(-size % _ALIGNMENT_BYTES)
 
 
-def _entry(inode: int, path: str, mode: int, content: bytes) -> bytes:
-    name = path.encode() + b"\0"
+def _format(inode: int, entry: Entry) -> bytes:
+    name, content, owner = os.fsencode(entry.path) + b"\0", entry.content, entry.owner
     # inode, mode, uid, gid, links, mtime, size, dev twice, rdev twice, name length, check
-    fields = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name), 0)
+    fields = (inode, entry.mode, owner, owner, 1, 0, len(content), 0, 0, 0, 0, len(name), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields) + name
     header += padding(len(header))
     return header + content + padding(len(content))

@@ -3,10 +3,17 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
 from typing import Final
 
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.vm import GuestConfig
-from bbox_server.infra.guest_system.archive import GuestFile, format_archive
+from bbox_server.infra.guest_system.archive import (
+    Entry,
+    directory,
+    format_archive,
+    regular_file,
+)
 
 _HOSTNAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -15,16 +22,26 @@ _OWN_VARIABLES: Final = frozenset(
     {"BBOX", "HOME", "IFS", "LOGNAME", "OLDPWD", "PATH", "PWD", "SHELL", "SHLVL", "USER", "_"}
 )
 _NS_PER_S: Final = 1_000_000_000
+_HOME: Final = "skeleton/home/sandbox"
+# As umask 077 makes directories.
+_PRIVATE: Final = 0o700
+
+AGENT_ID: Final = 1000
+"""User and group of the agent in the guest (guest/README.md)."""
 
 
 def session_part(guest: GuestConfig) -> bytes:
-    """The session's archive. Raises: ValueError for a hostname that is none."""
+    """The session's archive.
+
+    Raises:
+        ValueError: For a hostname that is none, and for a file that is not below the home.
+    """
     if not _HOSTNAME.fullmatch(guest.hostname):
         raise ValueError(f"{guest.hostname!r} is no hostname")
-    return format_archive(_files(guest))
+    return format_archive((*_system(guest), *_home(guest.home)))
 
 
-def _files(guest: GuestConfig) -> Iterator[GuestFile]:
+def _system(guest: GuestConfig) -> Iterator[Entry]:
     identity, hostname = guest.identity, guest.hostname
     for path, text, mode in (
         ("bbox/env", _settings(guest), 0o600),
@@ -35,10 +52,22 @@ def _files(guest: GuestConfig) -> Iterator[GuestFile]:
         ("skeleton/etc/hosts", f"127.0.0.1 localhost {hostname}\n".encode(), 0o644),
         ("tools/image.env", _image_environment(guest.image_env), 0o644),
     ):
-        yield GuestFile(path=path, content=text, mode=mode)
+        yield regular_file(path, text, mode)
     if guest.trusted_certificates:
-        content = guest.trusted_certificates
-        yield GuestFile(path="tools/ca-certificates.crt", content=content, mode=0o644)
+        yield regular_file("tools/ca-certificates.crt", guest.trusted_certificates, 0o644)
+
+
+def _home(files: tuple[GuestFile, ...]) -> Iterator[Entry]:
+    """Lies over the image like the skeleton that it is part of: no command has to unpack it."""
+    seen = {PurePosixPath()}
+    for path, file in {file.path: file for file in files}.items():
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"{path} is not below the home")
+        for parent in reversed(path.parents):
+            if parent not in seen:
+                seen.add(parent)
+                yield directory(f"{_HOME}/{parent}", _PRIVATE, AGENT_ID)
+        yield regular_file(f"{_HOME}/{path}", file.content, file.mode, AGENT_ID)
 
 
 def _settings(guest: GuestConfig) -> bytes:

@@ -13,8 +13,9 @@ GUEST_MAC: Final = "52:54:00:12:34:56"
 # The relay is a TCP terminator, not a bridge: large frames cost it less.
 GUEST_MTU: Final = 65520
 
-# The default of 1 GiB for translated code would be the largest part of an idle sandbox.
-_TCG_CACHE_MIB: Final = 64
+# An agent that does not fit is translated again and again; QEMU's default of 1 GiB would be the
+# largest part of a sandbox that has worked (ADR 0176).
+_TCG_CACHE_MIB: Final = 256
 
 # werror=report: QEMU's default on a full host disk is to stop the guest, without a word.
 _SCRATCH_DRIVE: Final = (

@@ -6,7 +6,8 @@ import os
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +16,13 @@ from typing import Final
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.gateway import Notice, SessionConnection, SessionGateway
+from bbox_server.domain.gateway import SessionConnection, SessionGateway, StartingHost
 from bbox_server.domain.session import SessionId
 from bbox_server.infra.process.detached import launch_detached
 from bbox_server.infra.session_api.place import HostPlace
-from bbox_server.wire.lifecycle import PROTOCOL_VERSION, InitializeParams
-from bbox_server.wire.peer import Peer, RpcCode, RpcError
 
 HOST_LOG: Final = "host.log"
 SESSION_ID: Final = re.compile("[0-9a-f]{8}")
-NOTICES_LIMIT: Final = 256
-"""Notices that wait for their reader; then the host waits."""
-
 READ_LIMIT_BYTES: Final = 1 << 16
 START_TIMEOUT_S: Final = 30
 _HOST: Final = "from bbox_server.bootstrap.commands import session_host; session_host()"
@@ -50,12 +46,17 @@ class SocketGateway(SessionGateway):
     program: str = _HOST
 
     @override
-    @asynccontextmanager
-    async def start(self) -> AsyncIterator[SessionConnection]:
+    def start(self) -> StartingHost:
         session = self.new_session()
         (self.state / "sessions" / session).mkdir(mode=0o711, parents=True, exist_ok=True)
-        async with self._connected(session) as connection:
-            yield connection
+        place = HostPlace(runtime=self.runtime, session=session)
+        # Nobody else knows of the session, so its lock needs no holding.
+        place.make()
+        client = self._launch(place)
+        starting = self._connected(session, client)
+        # Its host ends with the connection, also where nobody enters the context.
+        weakref.finalize(starting, client.close)
+        return starting
 
     @override
     @asynccontextmanager
@@ -71,10 +72,12 @@ class SocketGateway(SessionGateway):
             yield connection
 
     @asynccontextmanager
-    async def _connected(self, session: SessionId) -> AsyncIterator[SessionConnection]:
+    async def _connected(
+        self, session: SessionId, client: socket.socket | None = None
+    ) -> AsyncIterator[SessionConnection]:
         async with AsyncExitStack() as stack:
             try:
-                connection = await stack.enter_async_context(self._greeted(session))
+                connection = await stack.enter_async_context(self._greeted(session, client))
             except BboxError as error:
                 if error.code is not ErrorCode.SESSION_HOST_FAILED:
                     raise
@@ -83,17 +86,23 @@ class SocketGateway(SessionGateway):
             yield connection
 
     @asynccontextmanager
-    async def _greeted(self, session: SessionId) -> AsyncIterator[SessionConnection]:
-        place = HostPlace(runtime=self.runtime, session=session)
-        async with place.locked():
-            client = place.connect() or self._launch(place)
+    async def _greeted(
+        self, session: SessionId, client: socket.socket | None = None
+    ) -> AsyncIterator[SessionConnection]:
+        if client is None:
+            place = HostPlace(runtime=self.runtime, session=session)
+            async with place.locked():
+                client = place.connect() or self._launch(place)
+        # pydantic takes a third of a second, in which a host that was launched loads too.
+        from bbox_server.infra.session_api.connection import HostConnection
+
         reader, writer = await asyncio.open_unix_connection(sock=client, limit=READ_LIMIT_BYTES)
-        connection = _Connection(session, reader, writer)
+        connection = HostConnection(session, reader, writer)
         try:
             async with asyncio.TaskGroup() as tasks:
                 serving = tasks.create_task(connection.serve())
                 async with asyncio.timeout(START_TIMEOUT_S):
-                    await self._greet(connection, session)
+                    await self._until_answered(connection.greet(), session)
                 try:
                     yield connection
                 finally:
@@ -106,10 +115,9 @@ class SocketGateway(SessionGateway):
         finally:
             writer.close()
 
-    async def _greet(self, connection: "_Connection", session: SessionId) -> None:
-        params = InitializeParams(protocol_version=PROTOCOL_VERSION).to_object()
+    async def _until_answered(self, greeting: Awaitable[None], session: SessionId) -> None:
         try:
-            await connection.request("initialize", params)
+            await greeting
         except BboxError as error:
             if error.code is not ErrorCode.SESSION_HOST_FAILED:
                 raise
@@ -140,41 +148,3 @@ class SocketGateway(SessionGateway):
             cause=f"The host of session {session} could not be used: {cause}.",
             remediation=f"See {self.state / 'sessions' / session / HOST_LOG}, then try again.",
         )
-
-
-class _Connection(SessionConnection):
-    def __init__(
-        self, session: SessionId, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        self._session = session
-        self._notices: asyncio.Queue[Notice | None] = asyncio.Queue(NOTICES_LIMIT)
-        self._peer = Peer(reader, writer, handler=_refuse, listener=self._listen)
-
-    @property
-    @override
-    def session(self) -> SessionId:
-        return self._session
-
-    @override
-    async def request(self, method: str, params: Mapping[str, object]) -> dict[str, object]:
-        return await self._peer.request(method, dict(params))
-
-    @override
-    async def notices(self) -> AsyncIterator[Notice]:
-        while (notice := await self._notices.get()) is not None:
-            yield notice
-
-    async def serve(self) -> None:
-        try:
-            await self._peer.serve()
-        finally:
-            if self._notices.full():
-                self._notices.get_nowait()
-            self._notices.put_nowait(None)
-
-    async def _listen(self, method: str, params: dict[str, object]) -> None:
-        await self._notices.put(Notice(method=method, params=params))
-
-
-async def _refuse(method: str, params: dict[str, object]) -> dict[str, object]:
-    raise RpcError(RpcCode.METHOD_NOT_FOUND, f"a client answers nothing: {method}, {len(params)}")

@@ -35,10 +35,14 @@ class HostPlace:
         """Where the host listens: in a directory that is closed to the sandbox uid too."""
         return self.runtime / HOSTS / f"{self.session}.sock"
 
+    def make(self) -> None:
+        """Make the directory of all hosts' sockets; harmless twice."""
+        self.address.parent.mkdir(mode=0o700, exist_ok=True)
+
     @asynccontextmanager
     async def locked(self) -> AsyncIterator[None]:
         """Hold the lock."""
-        self.address.parent.mkdir(mode=0o700, exist_ok=True)
+        self.make()
         path = self.address.with_suffix(".lock")
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:

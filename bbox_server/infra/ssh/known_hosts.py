@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import asyncssh
 from typing_extensions import override
 
 from bbox_server.domain.ssh_agent import DEFAULT_PORT, KnownHost, KnownHosts, SshHost
@@ -26,6 +25,10 @@ class UserKnownHosts(KnownHosts):
         return await asyncio.to_thread(lambda: tuple(self._find(tuple(hosts))))
 
     def _find(self, hosts: tuple[SshHost, ...]) -> Iterator[KnownHost]:
+        if not hosts:
+            return
+        import asyncssh  # half a second, and most workspaces name no SSH host
+
         for file in self.files:
             try:
                 with file.open(encoding="utf-8", errors="replace") as opened:

@@ -15,7 +15,7 @@ import asyncssh
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell
 from bbox_server.infra.process.printable import printable

@@ -135,6 +135,16 @@ async def test_a_run_that_can_not_begin_is_told(gateway: SocketGateway, tmp_path
             await asyncio.sleep(0.05)
 
 
+async def test_a_host_that_nobody_comes_to_ends(gateway: SocketGateway) -> None:
+    starting = gateway.start()
+    del starting
+    await until_gone(gateway)
+    async with asyncio.timeout(10):
+        while (gateway.state / "sessions" / SESSION).exists():  # noqa: ASYNC110 (as above)
+            await asyncio.sleep(0.05)
+    assert not list(gateway.runtime.glob("hosts/*.sock"))
+
+
 async def test_a_host_answers_for_its_own_session_and_its_own_methods(
     gateway: SocketGateway,
 ) -> None:

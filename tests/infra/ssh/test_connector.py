@@ -18,6 +18,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.terminal import GuestCommand, GuestProcess, GuestShell, GuestUser
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
+from bbox_server.infra.ssh import login
 from bbox_server.infra.ssh.connector import AsyncsshConnector
 from bbox_server.infra.ssh.flood import is_flooding
 
@@ -219,7 +220,7 @@ async def test_the_library_has_what_the_guard_looks_at() -> None:
     guest, host = socket.socketpair()
     async with asyncio.TaskGroup() as group:
         server = group.create_task(serve(guest, identity, nothing))
-        connection = await CONNECTOR._log_in(host, identity, GuestUser.AGENT)
+        connection = await login._log_in(host, identity, GuestUser.AGENT, 30)
         process = await connection.create_process("x", encoding=None)
         assert process.channel in connection._channels.values()
         assert process.channel._recv_window > 0

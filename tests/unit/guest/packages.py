@@ -6,7 +6,7 @@ import io
 import lzma
 import struct
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from guest.apt import FetchedPackage
@@ -48,10 +48,28 @@ def boot_image(kernel: bytes = KERNEL) -> bytes:
     return bytes(setup) + payload
 
 
-def module(name: str, *dependencies: str) -> bytes:
-    return (
-        b"\x7fELF\0name=" + name.encode() + b"\0depends=" + ",".join(dependencies).encode() + b"\0"
-    )
+def module(name: str, *dependencies: str, sections: Sequence[str] = ()) -> bytes:
+    """A relocatable object with its information, and sections that are allocated and empty."""
+    information = f"\0name={name}\0depends={','.join(dependencies)}\0".encode()
+    names = b"\0" + b"".join(section.encode() + b"\0" for section in sections)
+    starts = [names.index(b"\0" + section.encode() + b"\0") + 1 for section in sections]
+    headers = bytes(64)
+    headers += struct.pack("<IIQQQQ", 0, 3, 0, 0, 64 + len(information), len(names)) + bytes(24)
+    headers += b"".join(struct.pack("<IIQ", start, 1, 2) + bytes(48) for start in starts)
+    header = b"\x7fELF\x02\x01\x01" + bytes(9)
+    header += struct.pack("<HHIQQQ", 1, 62, 1, 0, 0, 64 + len(information) + len(names))
+    header += struct.pack("<IHHHHHH", 0, 64, 0, 0, 64, len(headers) // 64, 1)
+    return header + information + names + headers
+
+
+def section_names(content: bytes) -> list[str]:
+    """Names of the allocated sections, as the kernel reads them."""
+    (table,) = struct.unpack_from("<Q", content, 40)
+    count, index = struct.unpack_from("<HH", content, 60)
+    (names,) = struct.unpack_from("<Q", content, table + index * 64 + 24)
+    rows = [struct.unpack_from("<IIQ", content, table + at * 64) for at in range(count)]
+    starts = [names + name for name, _, flags in rows if flags & 2]
+    return [content[start : content.index(b"\0", start)].decode() for start in starts]
 
 
 def signed(content: bytes, signature: bytes = b"S" * 30) -> bytes:

@@ -8,8 +8,9 @@ from guest.kernel import (
     module_dependencies,
     module_name,
     without_signature,
+    without_tracing,
 )
-from tests.unit.guest.packages import KERNEL, boot_image, module, signed
+from tests.unit.guest.packages import KERNEL, boot_image, module, section_names, signed
 
 
 def test_the_kernel_comes_out_of_its_boot_image() -> None:
@@ -71,3 +72,21 @@ def test_a_signature_longer_than_its_module_is_refused() -> None:
 
     with pytest.raises(KernelError, match="longer"):
         without_signature(damaged)
+
+
+def test_tables_for_tracing_are_not_found_and_the_rest_is() -> None:
+    sections = (".text", ".BTF", ".orc_unwind", ".orc_unwind_ip", "__mcount_loc", "__ex_table")
+    whole = module("ext4", "jbd2", sections=sections)
+
+    slim = without_tracing(whole)
+
+    assert section_names(whole) == list(sections)
+    assert section_names(slim) == [".text", "__ex_table"]
+    assert module_dependencies(slim) == ("jbd2",)
+    assert len(slim) == len(whole)
+
+
+@pytest.mark.parametrize("length", [0, 40, 63, 70, 200])
+def test_a_module_that_was_cut_is_refused(length: int) -> None:
+    with pytest.raises(KernelError, match="damaged module"):
+        without_tracing(module("ext4", sections=[".text"])[:length])
