@@ -24,8 +24,8 @@ SHELL_FILES = git ls-files --cached --others --exclude-standard '*.sh'; git grep
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-extension setup-editor build build-wheel build-extension build-guest fetch-runtime guest-pins test test-coverage check lint \
-	lint-fix fmt tidy verify install run demo bench bench-editor clean docs upgrade image-base image-codex \
-	image-all image-push quick-tests docs-check
+	lint-fix fmt tidy verify install run demo demo-guarded bench bench-editor bench-egress soak clean docs upgrade image-base \
+	image-all $(AGENT_IMAGES) image-pins image-push quick-tests docs-check
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { sub(/%/, "NAME", $$1); printf "  %-15s %s\n", $$1, $$2 }' Makefile
@@ -62,11 +62,12 @@ build-guest: setup ## the guest system: kernel and initramfs
 guest-pins: setup ## pin the newest packages of the guest system
 	@$(PYTHON) -m guest.build pins
 
-# What needs no guest runs on both cores. Then one guest at a time: emulated boots have deadlines.
+# What needs no guest runs on both cores, then two files of guests at a time: each emulated guest
+# takes one core, and tests of one file share theirs.
 test: lint docs-check build-guest image-all setup-editor build-extension ## everything: check's parts, contracts, adapters, booted guests, demo, editor
 	@$(NPM) test
 	@$(BIN)pytest -q -m "not vm and not e2e" -n 2 $(ARGS)
-	@$(BIN)pytest -q -m "vm or e2e" --durations=10 $(ARGS)
+	@$(BIN)pytest -q -m "(vm or e2e) and not agents" -n 2 --dist loadfile --durations=25 $(ARGS)
 
 test-coverage: build-guest image-all setup-editor build-extension ## the same tests, with what they leave uncovered
 	@$(BIN)pytest -m "" --cov=bbox_server --cov-report=term-missing:skip-covered $(ARGS)
@@ -104,8 +105,12 @@ fmt: setup-extension ## format
 tidy: setup ## bring the locks in line with pyproject.toml, keeping versions
 	@$(PYTHON) -m setup.lock
 
-upgrade: setup ## newest versions that are at least seven days old, into the locks
+upgrade: setup ## newest versions that are at least seven days old, into the locks; shows newer agents
 	@$(PYTHON) -m setup.lock --upgrade
+	@$(PYTHON) -m images.upgrade
+
+image-pins: setup ## the agents' newest versions that are at least seven days old, into images/pins.yaml
+	@$(PYTHON) -m images.upgrade --write
 
 verify: fmt lint test ## fmt + lint + test
 
@@ -121,17 +126,27 @@ run: build-guest image-$(AGENT) ## bbox, e.g. make run AGENT=codex ARGS='--revie
 demo: build-guest image-base image-codex ## a real agent in a real microVM changes a project; you decide
 	@$(PYTHON) -m demo
 
+demo-guarded: build-guest image-base image-codex ## a blocked host, one that is allowed once, a key that no search of the guest finds
+	@$(PYTHON) -m demo.guarded
+
 bench: build-guest image-base ## every bench/*.py: ratios within one run
 	@for measure in bench/[a-z]*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)"; done
+
+bench-egress: setup ## the relay alone beside direct loopback: throughput, connects, latency
+	@$(PYTHON) -m bench.egress $(ARGS)
+
+soak: setup ## as root: half an hour of silence, 1 GB up and down, 32 at once; ARGS=MINUTES
+	@$(PYTHON) -m tests.soak.network $(ARGS)
 
 bench-editor: build-guest image-base ## bench/editor_*.py: start, live changes, terminal
 	@for measure in bench/editor_*.py; do $(PYTHON) -m "bench.$$(basename "$$measure" .py)"; done
 
-image-base image-codex image-all: image-%: setup
+AGENT_IMAGES := image-codex image-claude-code image-opencode image-gemini image-hermes
+image-base $(AGENT_IMAGES) image-all: image-%: setup
 	@$(PYTHON) -m images.build $*
 
 image-base: ## the root filesystem that agents' images start from
-image-codex: ## the Codex CLI's image
+image-codex: ## one agent's image; image-claude-code, -opencode, -gemini and -hermes, too
 image-all: ## every image under images/
 
 image-push: image-all ## REGISTRY=HOST/PROJECT: push the images there

@@ -40,6 +40,7 @@ def _name(path: KeyPath) -> str:
     return (
         text.removeprefix(".")
         .replace("agents.*", "agents.NAME")
+        .replace("providers[]", "providers.ID")
         .replace("overrides[]", "overrides.NAME")
     )
 

@@ -13,6 +13,7 @@ PACKAGES: Final = (
     "buildah",  # images from Containerfiles
     "busybox-static",  # the guest's scripts and disks in tests
     "ca-certificates",
+    "docker-registry",  # a real one, for the tests of pulling
     "e2fsprogs",  # the guest's scratch disk
     "git",
     "iproute2",

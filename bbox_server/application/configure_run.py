@@ -6,13 +6,27 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bbox_server.application.resolve_config import ResolveConfig, ResolvedConfig
-from bbox_server.domain.agent import Agent, agent_name, derive_name
+from bbox_server.domain.agent import Agent, AgentName, AgentRegistry, agent_name, derive_name
 from bbox_server.domain.config.effective import effective
 from bbox_server.domain.config.problem import Finding, FindingKind, Layer, Origin
-from bbox_server.domain.config.sections import AuthSection, Config, GitSection, ReviewSection
+from bbox_server.domain.config.sections import (
+    AuthSection,
+    Config,
+    GitSection,
+    ImageSection,
+    ReviewSection,
+)
 from bbox_server.domain.direct import WorkspaceMode
+from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
-from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.run import (
+    GitAccess,
+    LoginOptions,
+    PullRequest,
+    ResourceRequest,
+    RunRequest,
+)
 from bbox_server.domain.session import AfterRun
 
 HEAD: Final = "Security: .broodbox.yaml in this workspace modifies sandbox settings:"
@@ -70,14 +84,18 @@ class ConfigureRun:
     host_cpus: int
 
     def __call__(self, request: RunRequest) -> ConfiguredRun:
-        """Configure. Raises: config.invalid, agent.unknown, agent.invalid, agent.invalid-name."""
+        """Configure.
+
+        Raises:
+            BboxError: config.invalid, agent.unknown, agent.invalid, agent.invalid-name, cli.usage.
+        """
         resolved = self.resolve(request.workspace, request.config_file)
         agent = resolved.agents.get(request.agent) if request.agent is not None else None
         held = effective(resolved.config, agent.name if agent else None)
         wanted = request.resources.cpus or held.cpus
         mode = request.mode or resolved.config.workspace.mode or WorkspaceMode.SNAPSHOT
         return ConfiguredRun(
-            name=agent.name if agent else agent_name(derive_name(request.image)),
+            name=agent.name if agent else _image_name(request, resolved.agents),
             request=replace(
                 request,
                 resources=ResourceRequest(
@@ -92,6 +110,7 @@ class ConfigureRun:
                 git=_git_access(request.git, resolved.config.git),
                 login=_login(request.login, resolved.config.auth),
                 settings=request.settings.tightened(held.settings),
+                pull=_pull(request.pull, resolved.config.image),
             ),
             agent=agent,
             config=resolved.config,
@@ -148,6 +167,32 @@ def _refused_git(asked: GitAccess, config: GitSection) -> Iterator[Finding]:
                 text=f"the config has git.{key}: false, which wins",
                 origin=Origin(layer=Layer.OPTION),
             )
+
+
+def _image_name(request: RunRequest, agents: AgentRegistry) -> AgentName:
+    """Compat CLI-72: who chooses a name for an image can't take an agent's."""
+    if request.name is None:
+        return agent_name(derive_name(request.image))
+    name = agent_name(request.name)
+    if name in {agent.name for agent in agents.list()}:
+        raise BboxError(
+            ErrorCode.AGENT_INVALID_NAME,
+            cause=f"{name} is an agent already.",
+            remediation=f"Choose another one with --name, or run the agent: bbox {name}.",
+        )
+    return name
+
+
+def _pull(asked: PullRequest, config: ImageSection) -> PullRequest:
+    """Compat CLI-08, of the config's `never` too: what may ask no registry can't fetch afresh."""
+    policy = asked.policy or config.pull or PullPolicy.BACKGROUND
+    if asked.afresh and policy is PullPolicy.NEVER:
+        raise BboxError(
+            ErrorCode.CLI_USAGE,
+            cause="With --no-image-cache the image must be pulled, and with `never` it can't be.",
+            remediation="Leave out --no-image-cache, or give --pull always.",
+        )
+    return replace(asked, policy=policy)
 
 
 def _login(asked: LoginOptions, config: AuthSection) -> LoginOptions:

@@ -8,14 +8,11 @@ from bbox_server.domain.agent import (
     Agent,
 )
 from bbox_server.domain.direct import WorkspaceMode
-from bbox_server.domain.egress.group import BUILT_IN_GROUPS, PackageHosts, rules_of
-from bbox_server.domain.egress.policy import EgressPolicy
-from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.identity import (
     GitIdentities,
     GitIdentity,
 )
-from bbox_server.domain.image import ImageStore, RootFilesystem, parse_reference
+from bbox_server.domain.image import ImageStore, PullPolicy, RootFilesystem, parse_reference
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.snapshot import Snapshot, Snapshots
@@ -29,17 +26,15 @@ class Ingredients:
     root: RootFilesystem
     snapshot: Snapshot | None
     verdict: AcceleratorVerdict
-    package_rules: EgressPolicy
     identity: GitIdentity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatherIngredients:
-    """Image, snapshot, accelerator, package hosts and identity: none waits for another."""
+    """Image, snapshot, accelerator and identity: none waits for another."""
 
     images: ImageStore
     snapshots: Snapshots
-    package_hosts: PackageHosts
     identities: GitIdentities
     backend: VmBackend
     progress: ProgressObserver
@@ -50,16 +45,13 @@ class GatherIngredients:
             root = tasks.create_task(self._root(request, agent))
             snapshot = tasks.create_task(self._snapshot(request))
             verdict = tasks.create_task(self.backend.probe())
-            groups = tasks.create_task(self.package_hosts.groups())
             identity = tasks.create_task(self.identities.find(request.workspace))
         if verdict.result().warning:
             self.progress.warned(verdict.result().warning)
-        rules = rules_of((*BUILT_IN_GROUPS, *groups.result()))
         return Ingredients(
             root=root.result(),
             snapshot=snapshot.result(),
             verdict=verdict.result(),
-            package_rules=EgressPolicy(profile=EgressProfile.STANDARD, rules=rules),
             identity=identity.result(),
         )
 
@@ -69,8 +61,13 @@ class GatherIngredients:
             reference = parse_reference(request.image, directory=request.workspace)
         else:
             reference = agent.image
-        root = await self.images.resolve(reference)
-        self.progress.finished(Phase.IMAGE, f"Image {reference.repository}")
+        if request.pull.afresh:
+            root = await self.images.refetch(reference)
+        else:
+            policy = request.pull.policy or PullPolicy.BACKGROUND
+            root = await self.images.resolve(reference, policy)
+        # P-73: which one it is, whatever its name says.
+        self.progress.finished(Phase.IMAGE, f"Image {reference}, sha256:{root.digest[:12]}")
         return root
 
     async def _snapshot(self, request: RunRequest) -> Snapshot | None:

@@ -2,6 +2,7 @@
 """The environment of a run: what is carried from the host, and what can't be overridden."""
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Final
 
 from bbox_server.domain.agent import Access, Agent
@@ -19,6 +20,7 @@ from bbox_server.domain.environment import (
     universal,
 )
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.held_login import KINDS
 from bbox_server.domain.launch import GUEST_AGENT_SOCKET
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
@@ -35,6 +37,12 @@ NEVER_FORWARDED: Final[Mapping[str, str]] = {
         name: KEY_STAYS
         for route in ROUTES.values()
         for name in (*route.credential.environment_names, route.upstream_variable)
+    },
+    **{
+        name: KEY_STAYS
+        for kind in KINDS.values()
+        for name in (kind.token_variable, kind.endpoint_variable)
+        if name
     },
 }
 
@@ -71,10 +79,23 @@ def forwarded_variables(request: RunRequest, agent: Agent | None) -> ForwardedVa
     patterns = merged_patterns(agent.env_forward if agent else (), request.env_forward)
     never = {
         name: why
-        for name, why in NEVER_FORWARDED.items()
+        for name, why in {**NEVER_FORWARDED, **_own_keys_stay(agent)}.items()
         if why != KEY_STAYS or agent is None or name not in agent.own_keys
     }
     return carry((*patterns, *GIT_IDENTITY_NAMES, *TERMINAL_NAMES), request.environ, never)
+
+
+def _own_keys_stay(agent: Agent | None) -> dict[str, str]:
+    """As for the known providers, for those that the user's config defines."""
+    routes = (one.own_route for one in (agent.providers if agent else ()))
+    names = (route.credential.environment_names for route in routes if route is not None)
+    return dict.fromkeys(chain.from_iterable(names), KEY_STAYS)
+
+
+def has_own_credential(agent: Agent | None, forwarded: ForwardedVariables) -> bool:
+    """Whether a variable that the agent itself understands lets it do without a provider's key."""
+    patterns = agent.env_forward if agent else ()
+    return any(matches(pattern, name) for pattern in patterns for name in forwarded.secrets)
 
 
 def guest_environment(
@@ -82,6 +103,8 @@ def guest_environment(
     agent: Agent | None,
     shares: Mapping[str, str],
     authoritative: Mapping[str, str],
+    *,
+    ask: bool = False,
 ) -> dict[str, str]:
     """Agent's defaults, memory caps, what is carried, and last what nothing overrides (ENV-05).
 
@@ -90,9 +113,10 @@ def guest_environment(
         agent: Has defaults.
         shares: What stands where the user's environment says nothing: caps, and who commits.
         authoritative: What nothing overrides.
+        ask: The agent's own approvals stay on.
     """
     return assembled(
-        defaults=agent.env if agent else {},
+        defaults=agent.defaults(ask=ask) if agent else {},
         shares=shares,
         forwarded_variables=forwarded.values,
         authoritative=authoritative,

@@ -9,8 +9,8 @@ from bbox_server.domain.egress.relay import GATEWAY_ADDRESS
 from bbox_server.domain.egress.rule import HostRule, parse_host_rule
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.git_token import PROVIDER_PREFIX, git_routes, git_settings
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.identity import GitIdentity, guest_config
-from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.run import RunRequest
 from bbox_server.domain.ssh_agent import KnownHosts, LentAgent, lend, ssh_hosts

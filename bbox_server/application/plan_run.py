@@ -5,6 +5,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Final
 
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.domain.launch import Launch
@@ -41,6 +42,7 @@ class PlanRun:
 
     configure: ConfigureRun
     prepare: PrepareRun
+    packages: AllowPackages
     progress: ProgressObserver
 
     async def __call__(self, request: RunRequest) -> RunPlan:
@@ -50,6 +52,7 @@ class PlanRun:
             self.progress.warned(text)
         run = replace(run, request=_without_seeding(run.request))
         launch = await self.prepare(run, NO_SESSION, NOWHERE)
+        launch = replace(launch, policy=await self.packages(launch))
         image = request.image
         if not image and run.agent is not None:
             image = str(run.agent.image)

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remove sessions that ended long ago, with their logs and undo records, and leftovers."""
+"""Remove sessions that ended long ago, with their logs and undo records, leftovers and images."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from bbox_server.application.tend_cache import TendCache
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.error import BboxError
 from bbox_server.domain.housekeeping import StaleFiles
@@ -26,6 +28,7 @@ class PruneSessions:
     snapshots: Snapshots
     stale: StaleFiles
     clock: Clock
+    cache: TendCache
     keep_days: int | None = KEEP_DAYS
 
     async def __call__(self) -> int:
@@ -34,6 +37,9 @@ class PruneSessions:
             return 0
         oldest = self.clock.now() - self.keep_days * DAY_S
         self.stale.sweep(oldest)
+        # Best effort: an image that can't be removed hinders no run.
+        with suppress(BboxError, OSError):
+            await self.cache.evict()
         removed = 0
         for record in self.sessions.list():
             if record.held or record.state not in ENDED or record.created_at > oldest:

@@ -3,14 +3,18 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from typing_extensions import override
+
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.attach_terminal import AttachTerminal
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.session_journal import SessionJournal
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.domain.clock import Clock
 from bbox_server.domain.credential import GATEWAY_PORT, CredentialProxy, RunningProxy
 from bbox_server.domain.egress.event import EgressEvent, EgressEventKind
@@ -24,7 +28,14 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.launch import GUEST_AGENT_SOCKET, GUEST_HOME, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
-from bbox_server.domain.session import EventKind, ExitStatus, SessionDirectories, SessionState
+from bbox_server.domain.session import (
+    EventKind,
+    EventValue,
+    ExitStatus,
+    SessionDirectories,
+    SessionObserver,
+    SessionState,
+)
 from bbox_server.domain.ssh_agent import AgentUse
 from bbox_server.domain.terminal import (
     GuestCommand,
@@ -71,6 +82,8 @@ class RunSandbox:
     progress: ProgressObserver
     terminal: UserTerminal
     logins: CarryLogin
+    network: SteerNetwork
+    packages: AllowPackages
 
     async def __call__(
         self,
@@ -151,7 +164,9 @@ class RunSandbox:
             watching = await stack.enter_async_context(asyncio.TaskGroup())
             if launch.credentials is not None:
                 proxy = await stack.enter_async_context(
-                    self.proxy.start(launch.credentials, journal.observer)
+                    self.proxy.start(
+                        launch.credentials, _Aloud(journal.observer, self.progress.warned)
+                    )
                 )
                 watch = watching.create_task(self._watch_proxy(proxy, journal))
                 stack.callback(watch.cancel)
@@ -164,30 +179,51 @@ class RunSandbox:
                         socket=network,
                         policy=launch.policy,
                         services=services,
+                        host_services=launch.ways.services,
+                        forwards=launch.ways.forwards,
+                        proxy=launch.ways.proxy,
                     ),
-                    lambda event: _report(event, journal),
+                    lambda event: self._hear(event, journal),
                 )
+            )
+            await stack.enter_async_context(
+                self.network.steering(relay, launch.policy, journal.observer)
             )
             watch = watching.create_task(self._watch_relay(relay, journal))
             stack.callback(watch.cancel)
             self.progress.started(Phase.MICROVM, "Running the microVM")
             self.progress.started(Phase.BOOT, "Booting")
-            vm = await stack.enter_async_context(
-                self.backend.start(
-                    VmSpec(
-                        session=journal.record.id,
-                        runtime_directory=directories.runtime,
-                        root_filesystem=launch.root.path,
-                        share=share,
-                        network_socket=network,
-                        console_log=below(directories.state, CONSOLE_LOG),
-                        resources=launch.resources,
-                        guest=self._guest(launch, identity),
+            async with asyncio.TaskGroup() as meanwhile:
+                # An emulated boot leaves a core to whatever else takes time.
+                meanwhile.create_task(self._allow_packages(launch))
+                meanwhile.create_task(self.shells.warm_up())
+                vm = await stack.enter_async_context(
+                    self.backend.start(
+                        VmSpec(
+                            session=journal.record.id,
+                            runtime_directory=directories.runtime,
+                            root_filesystem=launch.root.path,
+                            share=share,
+                            network_socket=network,
+                            console_log=below(directories.state, CONSOLE_LOG),
+                            resources=launch.resources,
+                            guest=self._guest(launch, identity),
+                        )
                     )
                 )
-            )
             self.progress.finished(Phase.BOOT, "Booted")
             yield vm, identity
+
+    async def _allow_packages(self, launch: Launch) -> None:
+        if launch.opens_packages:
+            policy = await self.packages(launch)
+            # A relay that is gone is told by whoever waits for it.
+            with suppress(BboxError):
+                await self.network.begin_with(policy)
+
+    def _hear(self, event: EgressEvent, journal: SessionJournal) -> None:
+        self.network.heard(event)
+        _report(event, journal)
 
     async def _watch_proxy(self, proxy: RunningProxy, journal: SessionJournal) -> None:
         try:
@@ -211,10 +247,12 @@ class RunSandbox:
             time_ns=int(self.clock.now() * NANOSECONDS),
             image_env=launch.root.config.env,
             trusted_certificates=launch.trusted_certificates,
+            home=tuple(file for file in launch.files if not file.path.is_absolute()),
         )
 
     async def _write_files(self, shell: GuestShell, launch: Launch) -> None:
-        await shell.write_files(launch.files, GUEST_HOME)
+        elsewhere = tuple(file for file in launch.files if file.path.is_absolute())
+        await shell.write_files(elsewhere, GUEST_HOME)
 
     async def _run(self, shell: GuestShell, launch: Launch, attach: AttachTerminal) -> ExitStatus:
         command = GuestCommand(
@@ -231,6 +269,20 @@ class RunSandbox:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await vm.stop(StopMode.GRACEFUL)
         self.progress.finished(Phase.STOP, "MicroVM stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Aloud(SessionObserver):
+    """Keeps events, and says warnings to who is there."""
+
+    kept: SessionObserver
+    say: Callable[[str], None]
+
+    @override
+    def event(self, kind: EventKind, fields: Mapping[str, EventValue]) -> None:
+        self.kept.event(kind, fields)
+        if kind is EventKind.WARNING:
+            self.say(str(fields["text"]))
 
 
 @asynccontextmanager
@@ -268,6 +320,7 @@ def _report(event: EgressEvent, journal: SessionJournal) -> None:
             "host": event.host,
             "address": event.address,
             "port": event.port,
+            "transport": event.transport,
             "reason": event.reason,
             "rule": event.rule,
             "count": event.count,
@@ -284,6 +337,7 @@ EVENT_KINDS: Final = {
     EgressEventKind.DNS_BLOCKED: EventKind.NETWORK_BLOCKED,
     EgressEventKind.FLOOD: EventKind.NETWORK_BLOCKED,
     EgressEventKind.LINK_VIOLATION: EventKind.NETWORK_BLOCKED,
+    EgressEventKind.ASK: EventKind.NETWORK_ASK,
     EgressEventKind.OPEN: EventKind.NETWORK_OPEN,
     EgressEventKind.CLOSE: EventKind.NETWORK_CLOSE,
 }

@@ -12,7 +12,7 @@ from typing import Final
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.agent_commits import AgentCommits
 from bbox_server.domain.credential import CredentialProxy
-from bbox_server.domain.image import ImageStore
+from bbox_server.domain.image import ImageStore, LayerCache
 from bbox_server.domain.login import HostLogins, LoginStore
 from bbox_server.domain.session import (
     SessionDirectories,
@@ -32,6 +32,9 @@ from bbox_server.infra.sessions.store import DiskSessionStore
 UPPER: Final = "upper"
 FLUSHES: Final = "flush"
 AGENT_GIT: Final = "git"
+IMAGES: Final = "images"
+LAYERS: Final = "layers"
+REFRESH_LOG: Final = "refresh.log"
 # Where distributions keep what their own clients trust, besides SSL_CERT_FILE.
 CERTIFICATE_BUNDLES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -82,7 +85,11 @@ class Adapters:
         """What the user is logged in to on this machine."""
         from bbox_server.infra.credential.logins import HomeLogins
 
-        return HomeLogins(home=Path(self.environ.get("HOME") or "/"))
+        return HomeLogins(home=self._home)
+
+    @property
+    def _home(self) -> Path:
+        return Path(self.environ.get("HOME") or "/")
 
     @cached_property
     def agents(self) -> AgentRegistry:
@@ -94,12 +101,38 @@ class Adapters:
     @cached_property
     def images(self) -> ImageStore:
         """Root filesystems."""
+        return self.make_images(lambda _: None)
+
+    def make_images(self, advanced: Callable[[str], None]) -> ImageStore:
+        """The same, telling how far a download or a conversion is."""
+        from bbox_server.infra.images.layer_files import LayerFiles
+        from bbox_server.infra.images.refresh import launch_refresh
+        from bbox_server.infra.images.registry.endpoints import RegistriesConf
+        from bbox_server.infra.images.registry.pull import Registries
         from bbox_server.infra.images.squashfs import SquashfsWriter
         from bbox_server.infra.images.store import SquashfsImageStore
 
+        root = self.directories.cache / IMAGES
         return SquashfsImageStore(
-            root=self.directories.cache / "images", writer=SquashfsWriter(user=self.user)
+            root=root,
+            writer=SquashfsWriter(user=self.user),
+            registries=Registries(
+                layers=LayerFiles(root=root / LAYERS),
+                environ=self.environ,
+                conf=RegistriesConf(environ=self.environ),
+            ),
+            refresh=lambda reference: launch_refresh(
+                reference, environ=self.environ, log=self.directories.state / REFRESH_LOG
+            ),
+            progress=advanced,
         )
+
+    @property
+    def layers(self) -> LayerCache:
+        """Layers that were downloaded."""
+        from bbox_server.infra.images.layer_files import LayerFiles
+
+        return LayerFiles(root=self.directories.cache / IMAGES / LAYERS)
 
     @cached_property
     def snapshots(self) -> Snapshots:
@@ -140,9 +173,11 @@ class Adapters:
     @cached_property
     def credential_proxy(self) -> CredentialProxy:
         """Where providers' keys are used."""
+        from bbox_server.infra.credential.held_login_files import HeldLoginFiles
         from bbox_server.infra.credential.proxy import ProcessCredentialProxy
 
-        return ProcessCredentialProxy(user=self.user, environment=self.environ)
+        files = HeldLoginFiles(config=self.directories.config, home=self._home)
+        return ProcessCredentialProxy(user=self.user, environment=self.environ, logins=files)
 
     def agent_commits(self, record: SessionRecord, directories: SessionDirectories) -> AgentCommits:
         """The way of a session's commits into the user's repositories."""

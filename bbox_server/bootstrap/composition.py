@@ -9,12 +9,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
 from bbox_server.application.export_trace import ExportTrace
+from bbox_server.application.find_credentials import FindCredentials
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.open_directly import OpenDirectly
@@ -24,6 +26,8 @@ from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, SessionFiles
+from bbox_server.application.steer_network import SteerNetwork
+from bbox_server.application.tend_cache import TendCache
 from bbox_server.bootstrap.adapters import (
     FLUSHES,
     UPPER,
@@ -32,6 +36,7 @@ from bbox_server.bootstrap.adapters import (
     trusted_certificates,
 )
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.egress.kept import KeptRules
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
@@ -83,14 +88,34 @@ class Composition:
             plan=lambda progress: PlanRun(
                 configure=self.configure_run,
                 prepare=self.prepare_run(progress, self.adapters.snapshots),
+                packages=self.packages,
                 progress=progress,
             ),
+            cache=lambda: self.tend_cache,
             logs=DiskSessionLogs(state=self.adapters.directories.state),
             trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
+            kept=self._kept_rules,
             configs=lambda: self.configs,
             config_writer=TemplateWriter,
         )
+
+    @cached_property
+    def network(self) -> SteerNetwork:
+        """The network of the one session that a process of this composition runs."""
+        return SteerNetwork(self._kept_rules(None))
+
+    def _kept_rules(self, file: HostPath | None) -> KeptRules:
+        from bbox_server.infra.config.kept_rules import ConfigKeptRules
+
+        return ConfigKeptRules(path=self.configs.files.user_path(file))
+
+    @property
+    def packages(self) -> AllowPackages:
+        """Where package managers fetch from."""
+        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
+
+        return AllowPackages(hosts=ClientPackageHosts(environment=self.environ))
 
     @cached_property
     def configs(self) -> ResolveConfig:
@@ -105,27 +130,35 @@ class Composition:
         )
 
     @property
+    def tend_cache(self) -> TendCache:
+        """Images and layers on this machine."""
+        return TendCache(
+            images=self.adapters.images, layers=self.adapters.layers, clock=SystemClock()
+        )
+
+    @property
     def configure_run(self) -> ConfigureRun:
         """What puts the config under a request."""
         return ConfigureRun(resolve=self.configs, host_cpus=os.cpu_count() or 1)
 
     def prepare_run(self, progress: ProgressObserver, snapshots: Snapshots) -> PrepareRun:
         """What decides on a run before it starts."""
-        from bbox_server.infra.egress.package_hosts import ClientPackageHosts
         from bbox_server.infra.git.identity import UserGitIdentity
         from bbox_server.infra.settings.disk import DiskSettings
         from bbox_server.infra.ssh.known_hosts import UserKnownHosts
 
         return PrepareRun(
             gather=GatherIngredients(
-                images=self.adapters.images,
+                images=self.adapters.make_images(
+                    lambda message: progress.advanced(Phase.IMAGE, message)
+                ),
                 snapshots=snapshots,
-                package_hosts=ClientPackageHosts(environment=self.environ),
                 identities=UserGitIdentity(environ=self.environ),
                 backend=self.adapters.backend,
                 progress=progress,
             ),
             settings=CarrySettings(source=DiskSettings(), progress=progress),
+            credentials=FindCredentials(store=self.adapters.logins, host=self.adapters.host_logins),
             proxy=self.adapters.credential_proxy,
             progress=progress,
             trusted_certificates=trusted_certificates(self.environ),
@@ -170,6 +203,8 @@ class Composition:
                 progress=progress,
                 terminal=terminal,
                 logins=self.carry_login(progress),
+                network=self.network,
+                packages=self.packages,
             ),
             terminal=terminal,
             progress=progress,
@@ -184,6 +219,7 @@ class Composition:
                     state=self.adapters.directories.state, runtime=self.adapters.directories.runtime
                 ),
                 clock=clock,
+                cache=self.tend_cache,
                 keep_days=None if self.adapters.keeps_data else KEEP_DAYS,
             ),
         )
@@ -311,14 +347,9 @@ class Composition:
 
     def gateway(self) -> SessionGateway:
         """The way to sessions' hosts."""
-        from bbox_server.infra.session_api.gateway import SocketGateway
+        from bbox_server.bootstrap.gateway import session_gateway
 
-        return SocketGateway(
-            state=self.adapters.directories.state,
-            runtime=self.adapters.directories.runtime,
-            environ=self.environ,
-            new_session=RandomIds().session_id,
-        )
+        return session_gateway(self.environ)
 
 
 def record_terminal(directories: SessionDirectories) -> TerminalRecorder:

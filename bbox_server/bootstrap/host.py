@@ -62,6 +62,7 @@ class HostComposition(Composition):
             observer=lambda: self.observe(directories, self.session),
             announce_to=self._listeners.append,
             terminal_record=(read, lambda: reader.read(0, 0).end if ring.exists() else 0),
+            network=self.network,
             run=self.run_agent,
             review=self.open_review,
             review_parts=self.review_parts,

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final, NewType, Protocol
 
-from bbox_server.domain.credential import PlaceholderToken, ProviderId
+from bbox_server.domain.credential import PlaceholderToken, ProviderId, ProviderRoute
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.guest_file import GuestFile
+from bbox_server.domain.held_login import LoginForm
 from bbox_server.domain.image import ImageReference
-from bbox_server.domain.launch import GuestFile
 from bbox_server.domain.mcp_registration import McpRegistration
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.settings import SettingsEntry
@@ -62,11 +63,15 @@ class AgentProvider:
     Attributes:
         hosts: Reached directly; not needed while the credential proxy serves the provider.
         env: Templates that point the agent to the proxy instead.
+        own_route: Where the user's config defines the provider.
+        login: The form of the agent's login with it, where the proxy can hold that.
     """
 
     id: ProviderId
     hosts: tuple[HostRule, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
+    own_route: ProviderRoute | None = None
+    login: LoginForm | None = None
 
     @property
     def routed(self) -> bool:
@@ -92,10 +97,12 @@ class AgentFile:
     Attributes:
         path: Relative to that home.
         template: Its text; `${openai_base_url}` and the like are filled in.
+        provider: Without this one being served it is not written; None writes it always.
     """
 
     path: PurePosixPath
     template: str
+    provider: ProviderId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,7 @@ class Agent:
     Attributes:
         unattended: Words that turn the agent's own approvals and its own sandbox off; the
             microVM takes their place.
+        unattended_env: Variables that do the same, where no words of the command do.
         env_forward: Patterns of host variables that the agent understands. Keys of served
             providers are not forwarded.
         env: Set in the guest.
@@ -123,6 +131,7 @@ class Agent:
     image: ImageReference
     command: tuple[str, ...]
     unattended: tuple[str, ...] = ()
+    unattended_env: Mapping[str, str] = field(default_factory=dict)
     env_forward: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     memory: MemoryShares = field(default_factory=MemoryShares)
@@ -141,10 +150,19 @@ class Agent:
         """The whole command; `ask` keeps the agent's own approvals."""
         return (*self.command, *(() if ask else self.unattended), *arguments)
 
+    @property
+    def works_unattended(self) -> bool:
+        """Whether the agent's own approvals are turned off where nobody asks for them."""
+        return bool(self.unattended or self.unattended_env)
+
+    def defaults(self, *, ask: bool = False) -> dict[str, str]:
+        """What is set in the guest where the user's environment says nothing else."""
+        return {**self.env, **({} if ask else self.unattended_env)}
+
     def environment(self, access: Access, memory_mib: int) -> dict[str, str]:
         """What is set in the guest for this agent, with the providers that are served."""
         return {
-            **self.env,
+            **self.defaults(),
             **self.memory.environment(memory_mib),
             **self.provider_environment(access),
         }
@@ -154,18 +172,25 @@ class Agent:
         env: dict[str, str] = {}
         for provider in self.providers:
             if provider.id in access:
-                values = _values(access, HostPath(""))
+                where = access[provider.id]
+                here = {"base_url": where.base_url, "placeholder": where.placeholder}
+                values = {**_values(access, HostPath("")), **here}
                 env |= {name: fill(text, values) for name, text in provider.env.items()}
         return env
 
     def guest_files(self, access: Access, workspace: HostPath) -> tuple[GuestFile, ...]:
-        """The files that can be filled in; `workspace` is its path in the guest."""
+        """The files that can be filled in, of two for a path the first.
+
+        `workspace` is its path in the guest.
+        """
         values = _values(access, workspace)
-        return tuple(
-            GuestFile(path=file.path, content=fill(file.template, values).encode())
-            for file in self.files
-            if template_names(file.template) <= values.keys()
-        )
+        found: dict[PurePosixPath, GuestFile] = {}
+        for file in self.files:
+            served = file.provider is None or file.provider in access
+            if served and template_names(file.template) <= values.keys():
+                content = fill(file.template, values).encode()
+                found.setdefault(file.path, GuestFile(path=file.path, content=content))
+        return tuple(found.values())
 
     def locked_hosts(self, served: frozenset[ProviderId]) -> tuple[HostRule, ...]:
         """What the agent itself must reach, without the providers that the proxy serves."""

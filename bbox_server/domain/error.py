@@ -28,13 +28,17 @@ class ErrorCode(StrEnum):
     CONFIG_EXISTS = "config.exists"
     CONFIG_INVALID = "config.invalid"
     CREDENTIAL_INVALID_ROUTE = "credential.invalid-route"
+    CREDENTIAL_LOGIN_EXPIRED = "credential.login-expired"
+    CREDENTIAL_LOGIN_UNREACHABLE = "credential.login-unreachable"
     CREDENTIAL_MISSING = "credential.missing"
     CREDENTIAL_PROXY_FAILED = "credential.proxy-failed"
     CREDENTIAL_STORE_FAILED = "credential.store-failed"
     DEPENDENCY_MISSING = "dependency.missing"
     DIRECTORY_UNUSABLE = "directory.unusable"
     DISK_FULL = "disk.full"
+    EGRESS_INVALID_PROXY = "egress.invalid-proxy"
     EGRESS_INVALID_RULE = "egress.invalid-rule"
+    EGRESS_PORT_TAKEN = "egress.port-taken"
     EGRESS_RELAY_FAILED = "egress.relay-failed"
     ENVIRONMENT_INVALID_PATTERN = "environment.invalid-pattern"
     ENVIRONMENT_MISSING = "environment.missing"
@@ -50,7 +54,12 @@ class ErrorCode(StrEnum):
     GUEST_SYSTEM_MISSING = "guest.system-missing"
     IMAGE_CORRUPT = "image.corrupt"
     IMAGE_INVALID_REFERENCE = "image.invalid-reference"
+    IMAGE_LOGIN_FAILED = "image.login-failed"
     IMAGE_NOT_FOUND = "image.not-found"
+    IMAGE_REGISTRY_DENIED = "image.registry-denied"
+    IMAGE_REGISTRY_FAILED = "image.registry-failed"
+    IMAGE_REGISTRY_LIMITED = "image.registry-limited"
+    IMAGE_REGISTRY_UNREACHABLE = "image.registry-unreachable"
     IMAGE_UNSUPPORTED = "image.unsupported"
     PATH_OUTSIDE = "path.outside"
     PROCESS_FAILED = "process.failed"
@@ -94,13 +103,17 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.CONFIG_EXISTS: _entry("There is a config file already.", Retry.FIX),
     ErrorCode.CONFIG_INVALID: _entry("The configuration is not valid.", Retry.FIX),
     ErrorCode.CREDENTIAL_INVALID_ROUTE: _entry("A provider can't be served.", Retry.FIX),
+    ErrorCode.CREDENTIAL_LOGIN_EXPIRED: _entry("The login is of no use any more.", Retry.FIX),
+    ErrorCode.CREDENTIAL_LOGIN_UNREACHABLE: _entry("The login can't be renewed now.", Retry.RETRY),
     ErrorCode.CREDENTIAL_MISSING: _entry("The provider's key is not there.", Retry.FIX),
     ErrorCode.CREDENTIAL_PROXY_FAILED: _entry("The credential proxy does not run.", Retry.RETRY),
     ErrorCode.CREDENTIAL_STORE_FAILED: _entry("A saved login can't be read or kept.", Retry.FIX),
     ErrorCode.DEPENDENCY_MISSING: _entry("A program that bbox needs is not installed.", Retry.FIX),
     ErrorCode.DIRECTORY_UNUSABLE: _entry("A directory of bbox can't be used.", Retry.FIX),
     ErrorCode.DISK_FULL: _entry("There is no space left on the disk.", Retry.FIX),
+    ErrorCode.EGRESS_INVALID_PROXY: _entry("The proxy of this network is not usable.", Retry.FIX),
     ErrorCode.EGRESS_INVALID_RULE: _entry("A network rule is not valid.", Retry.FIX),
+    ErrorCode.EGRESS_PORT_TAKEN: _entry("A port can't be forwarded.", Retry.FIX),
     ErrorCode.EGRESS_RELAY_FAILED: _entry("The guest's network does not run.", Retry.RETRY),
     ErrorCode.ENVIRONMENT_INVALID_PATTERN: _entry(
         "A pattern of variables is not valid.", Retry.FIX
@@ -118,7 +131,12 @@ CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
     ErrorCode.GUEST_SYSTEM_MISSING: _entry("The guest system is not built.", Retry.FIX),
     ErrorCode.IMAGE_CORRUPT: _entry("An image is damaged.", Retry.FIX),
     ErrorCode.IMAGE_INVALID_REFERENCE: _entry("An image reference is not valid.", Retry.FIX),
+    ErrorCode.IMAGE_LOGIN_FAILED: _entry("A registry's login can't be read.", Retry.FIX),
     ErrorCode.IMAGE_NOT_FOUND: _entry("There is no such image.", Retry.FIX),
+    ErrorCode.IMAGE_REGISTRY_DENIED: _entry("A registry refuses an image.", Retry.FIX),
+    ErrorCode.IMAGE_REGISTRY_FAILED: _entry("A registry can't be used.", Retry.FIX),
+    ErrorCode.IMAGE_REGISTRY_LIMITED: _entry("A registry asks to wait.", Retry.RETRY),
+    ErrorCode.IMAGE_REGISTRY_UNREACHABLE: _entry("A registry can't be reached.", Retry.RETRY),
     ErrorCode.IMAGE_UNSUPPORTED: _entry("An image can't run here.", Retry.FIX),
     ErrorCode.PATH_OUTSIDE: _entry("A path is not in the workspace.", Retry.FIX),
     ErrorCode.PROCESS_FAILED: _entry("A helper program failed.", Retry.FIX),

@@ -37,11 +37,19 @@ class SessionConnection(Protocol):
         ...
 
 
+# A host that was started, whose connection stands once the context is entered.
+StartingHost = AbstractAsyncContextManager[SessionConnection]
+
+
 class SessionGateway(Protocol):
     """Finds and starts hosts. Leaving a context ends the connection, not the session."""
 
-    def start(self) -> AbstractAsyncContextManager[SessionConnection]:
-        """A new host for a new session, to ask for a run. Raises: session.host-failed."""
+    def start(self) -> StartingHost:
+        """A new host for a new session, to ask for a run. Raises: session.host-failed.
+
+        The host starts with the call, so that it loads while the caller does; entering the
+        context waits for it. One that is never entered ends by itself.
+        """
         ...
 
     def connect(self, session: SessionId) -> AbstractAsyncContextManager[SessionConnection]:

@@ -134,6 +134,15 @@ class ConflictReason(StrEnum):
     PARENT_IS_NO_DIRECTORY = "parentIsNoDirectory"
     NOT_EMPTY = "notEmpty"
     UNREADABLE = "unreadable"
+    UNSAVED = "unsaved"
+
+
+class ConflictState(StrEnum):
+    """How a change would meet the workspace as it is now, but for what is rejected of it."""
+
+    NONE = "none"
+    MERGEABLE = "mergeable"
+    CONFLICTING = "conflicting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +199,15 @@ class FlushPlan:
             for operation in self.operations
             if operation.kind in replaced and operation.expected.links > 1
         )
+
+
+def conflict_states(plan: FlushPlan) -> Mapping[ChangeId, ConflictState]:
+    """How the changes of a plan meet the workspace; those that meet nothing are left out."""
+    merged = {operation.change for operation in plan.operations if operation.merged}
+    return {
+        **dict.fromkeys(merged, ConflictState.MERGEABLE),
+        **{conflict.change: ConflictState.CONFLICTING for conflict in plan.conflicts},
+    }
 
 
 def is_reserved(path: WorkspacePath) -> bool:

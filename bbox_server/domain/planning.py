@@ -2,6 +2,7 @@
 """Makes plans: the three-way decision for each path, and the order of the operations."""
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -42,6 +43,7 @@ def plan_flush(
     wanted: Sequence[Wanted],
     present: Mapping[WorkspacePath, Present],
     merged: Mapping[WorkspacePath, MergeOutcome],
+    unsaved: AbstractSet[WorkspacePath] = frozenset(),
 ) -> FlushPlan:
     """The operations that bring the wanted paths about, with all that can't be done.
 
@@ -49,8 +51,9 @@ def plan_flush(
         wanted: At most one for each path.
         present: Of every path in `paths_to_observe`.
         merged: Of every path in `merges_needed`.
+        unsaved: Paths whose newest text is in an editor only: nothing is written there.
     """
-    planning = _Planning(present=present, merged=merged)
+    planning = _Planning(present=present, merged=merged, unsaved=unsaved)
     # What happens to a directory that goes depends on what happens to everything in it.
     going = [item for item in wanted if _directory_goes(item)]
     staying = [item for item in wanted if not _directory_goes(item)]
@@ -72,6 +75,7 @@ def _directory_goes(item: Wanted) -> bool:
 class _Planning:
     present: Mapping[WorkspacePath, Present]
     merged: Mapping[WorkspacePath, MergeOutcome]
+    unsaved: AbstractSet[WorkspacePath]
     operations: list[Operation] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
@@ -138,6 +142,11 @@ class _Planning:
         self.directories |= {o.path for o in operations if o.kind is make}
 
     def _outcome(self, item: Wanted) -> Outcome:
+        outcome = self._on_disk(item)
+        is_done = isinstance(outcome, tuple) and bool(outcome)
+        return ConflictReason.UNSAVED if is_done and item.path in self.unsaved else outcome
+
+    def _on_disk(self, item: Wanted) -> Outcome:
         now = self.present[item.path]
         refused = refusal(item, now) or self._blocked_by_parent(item)
         if refused is not None:

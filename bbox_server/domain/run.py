@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.hostservice import HostService
+from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.portforward import PortForward
 from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.workspace import HostPath
 
@@ -53,6 +56,19 @@ class LoginOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """How the image is got.
+
+    Attributes:
+        policy: None leaves it to the config.
+        afresh: Nothing is taken from the cache (compat CMD-38).
+    """
+
+    policy: PullPolicy | None = None
+    afresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRequest:
     """One run.
 
@@ -70,6 +86,11 @@ class RunRequest:
         trace: Write the session's trace, and keep it up to date.
         env_required: Names without which the run is of no use, beside the agent's own.
         settings: What of the user's own settings of the agent is let in.
+        name: Of a run without an agent; None takes the image's.
+        pull: Whether a registry is asked for the image.
+        forwards: Ports of this host's loopback address that lead into the guest.
+        services: HTTP services of this host, beside the config's.
+        ask: The agent's own approvals stay on.
     """
 
     agent: str | None
@@ -91,3 +112,8 @@ class RunRequest:
     acknowledged: bool = False
     env_required: tuple[str, ...] = ()
     settings: SettingsImport = field(default_factory=SettingsImport)
+    name: str | None = None
+    pull: PullRequest = field(default_factory=PullRequest)
+    forwards: tuple[PortForward, ...] = ()
+    services: tuple[HostService, ...] = ()
+    ask: bool = False

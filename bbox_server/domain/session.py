@@ -86,7 +86,11 @@ class SessionRecord:
 
 
 class EventKind(StrEnum):
-    """Kinds of `bbox/event` (protocol.md, Events)."""
+    """Kinds of `bbox/event` (protocol.md, Events).
+
+    RESYNC takes the place of what a slow client missed, and is never stored: lists are to be
+    asked for again.
+    """
 
     STATE = "session.state"
     PROGRESS = "progress"
@@ -96,10 +100,13 @@ class EventKind(StrEnum):
     NETWORK_BLOCKED = "network.blocked"
     NETWORK_OPEN = "network.open"
     NETWORK_CLOSE = "network.close"
+    NETWORK_ASK = "network.ask"
+    NETWORK_ANSWERED = "network.answered"
     CREDENTIAL_USED = "credential.used"
     RESOURCE = "resource"
     WARNING = "warning"
     CLOSED = "closed"
+    RESYNC = "resync"
 
 
 EventValue = str | int | float | bool | None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.vm import OwnedFd, ShellIdentity
@@ -102,6 +102,10 @@ class ShellConnector(Protocol):
 
     def new_identity(self) -> ShellIdentity:
         """Fresh keys for one session."""
+        ...
+
+    async def warm_up(self) -> None:
+        """Do what a first login would wait for; may be left out."""
         ...
 
     def connect(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NewType, Protocol
 
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.session import SessionId
 from bbox_server.domain.workspace import HostPath
 
@@ -74,7 +75,12 @@ class ShellIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestConfig:
-    """What the per-session part of the initramfs tells the guest (guest/README.md)."""
+    """What the per-session part of the initramfs tells the guest (guest/README.md).
+
+    Attributes:
+        home: Files of the agent's home, by relative paths; they take the place of the image's.
+            The last one counts where two have the same path.
+    """
 
     hostname: str
     tmp_size_mib: int
@@ -82,6 +88,7 @@ class GuestConfig:
     time_ns: int
     image_env: Mapping[str, str] = field(default_factory=dict)
     trusted_certificates: bytes = b""
+    home: tuple[GuestFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,8 @@ from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.run import GitAccess, LoginOptions, PullRequest, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun
 from bbox_server.domain.settings import SettingsCategory, SettingsImport
 from bbox_server.domain.workspace import HostPath
@@ -55,6 +56,7 @@ def test_without_any_config_the_request_is_as_it_was() -> None:
         egress_profile=EgressProfile.STANDARD,
         mode=WorkspaceMode.SNAPSHOT,
         git=GitAccess(token=False, ssh_agent=False, is_token_asked=False, is_ssh_agent_asked=False),
+        pull=PullRequest(policy=PullPolicy.BACKGROUND),
     )
     assert (run.name, run.findings, run.after) == ("codex", (), AfterRun.ASK)
 
@@ -219,3 +221,25 @@ def test_an_agent_that_is_declared_wrongly_is_refused_with_its_faults() -> None:
         setting.run(replace(REQUEST, agent="acme"))
     assert raised.value.code is ErrorCode.AGENT_INVALID
     assert any("the agent is skipped" in text for text in setting.run().warnings)
+
+
+def test_what_is_asked_for_on_the_spot_says_when_to_pull() -> None:
+    setting = Setting("image: {pull: never}")
+    asked = replace(REQUEST, pull=PullRequest(policy=PullPolicy.ALWAYS))
+
+    assert setting.run().request.pull.policy is PullPolicy.NEVER
+    assert setting.run(asked).request.pull.policy is PullPolicy.ALWAYS
+
+
+@pytest.mark.parametrize(
+    ("config", "policy"), [("", PullPolicy.NEVER), ("image: {pull: never}", None)]
+)
+def test_nothing_is_fetched_afresh_where_nothing_may_be_pulled(
+    config: str, policy: PullPolicy | None
+) -> None:
+    asked = replace(REQUEST, pull=PullRequest(policy=policy, afresh=True))
+
+    with pytest.raises(BboxError) as caught:
+        Setting(config).run(asked)
+
+    assert caught.value.code is ErrorCode.CLI_USAGE

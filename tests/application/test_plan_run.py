@@ -9,16 +9,20 @@ from pathlib import PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
+from bbox_server.application.find_credentials import FindCredentials
 from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.plan_run import PlanRun, RunPlan
 from bbox_server.application.prepare_run import PrepareRun
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.agent import AgentFile, AgentProvider, MemoryShares
+from bbox_server.domain.config.provider_section import ProviderSection
 from bbox_server.domain.credential import OPENAI
-from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.group import HostGroup
+from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.fields import FieldFilter
 from bbox_server.domain.identity import GitIdentities, GitIdentity
@@ -37,6 +41,7 @@ from bbox_server.wire.run_plan import RunPlanMessage, run_plan_message
 from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy
+from tests.fakes.egress import FakePackageHosts
 from tests.fakes.image import FakeImageStore
 from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
 from tests.fakes.session import FakeClock, RecordingProgress
@@ -56,10 +61,9 @@ FILES: dict[str, bytes | None] = {
 }
 
 
-class NoPackageHosts(PackageHosts):
-    @override
-    async def groups(self) -> tuple[HostGroup, ...]:
-        return ()
+PACKAGES = HostGroup(
+    name="node", reason="Installs.", rules=(HostRule(name="packages.example.org", ports=(443,)),)
+)
 
 
 class Somebody(GitIdentities):
@@ -123,12 +127,12 @@ class Ground:
             gather=GatherIngredients(
                 images=images,
                 snapshots=MemorySnapshots(workspaces={WORKSPACE: files}),
-                package_hosts=NoPackageHosts(),
                 identities=Somebody(),
                 backend=self.backend,
                 progress=self.progress,
             ),
             settings=CarrySettings(source=self.settings, progress=self.progress),
+            credentials=FindCredentials(store=self.logins, host=self.host_logins),
             proxy=FakeCredentialProxy(),
             progress=self.progress,
             trusted_certificates=b"",
@@ -153,7 +157,12 @@ class Ground:
             files=MemoryConfigFiles(), trust=MemoryTrust(), built_in=self.agents
         )
         configure = ConfigureRun(resolve=resolve, host_cpus=2)
-        plan = PlanRun(configure=configure, prepare=prepare, progress=self.progress)
+        plan = PlanRun(
+            configure=configure,
+            prepare=prepare,
+            packages=AllowPackages(hosts=FakePackageHosts(PACKAGES)),
+            progress=self.progress,
+        )
         return await plan(request)
 
 
@@ -355,3 +364,56 @@ async def test_a_key_is_forwarded_only_where_the_user_spells_it_out(ground: Grou
     plan = await ground.plan(key)
     assert plan.launch.env["OPENAI_API_KEY"] == "sk-real"
     assert any("OPENAI_API_KEY" in text for text in ground.progress.warnings)
+
+
+async def test_an_agent_that_has_the_key_itself_does_not_use_the_proxy(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry(
+        [replace(TOOL, env_forward=("OPENAI_API_KEY",), own_keys=("OPENAI_API_KEY",))]
+    )
+    plan = await ground.plan({"OPENAI_API_KEY": "sk-real"})
+    assert plan.launch.credentials is None
+    assert plan.launch.env["OPENAI_API_KEY"] == "sk-real"
+    assert any("OPENAI_API_KEY" in text for text in ground.progress.warnings)
+
+
+async def test_a_token_that_the_agent_understands_takes_the_place_of_a_key(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry([replace(TOOL, env_forward=("TOOL_*",))])
+    plan = await ground.plan({"OPENAI_API_KEY": "", "TOOL_OAUTH_TOKEN": "t"})
+    assert plan.launch.credentials is None
+    assert ("TOOL_OAUTH_TOKEN", "t") in plan.launch.env.items()
+
+
+async def test_a_setting_of_the_agent_takes_no_keys_place(ground: Ground) -> None:
+    ground.agents = FakeAgentRegistry([replace(TOOL, env_forward=("TOOL_*",))])
+    with pytest.raises(BboxError) as caught:
+        await ground.plan({"OPENAI_API_KEY": "", "TOOL_THEME": "dark"})
+    assert caught.value.code is ErrorCode.CREDENTIAL_MISSING
+
+
+async def test_the_key_of_an_own_provider_stays_on_the_host(ground: Ground) -> None:
+    own = ProviderSection(
+        base_url="https://api.acme.dev/v1",
+        key="ACME_KEY",
+        env={"ACME_URL": "${base_url}", "ACME_TOKEN": "${placeholder}"},
+    )
+    agent = replace(TOOL, providers=(own.provider("acme"),), env_forward=("ACME_*",), files=())
+    ground.agents = FakeAgentRegistry([agent])
+    plan = await ground.plan({"ACME_KEY": "sk-real", "OPENAI_API_KEY": ""})
+    assert plan.launch.credentials is not None
+    (served,) = plan.launch.credentials.routes
+    assert (served.route.upstream, served.key.value) == ("https://api.acme.dev/v1", "sk-real")
+    assert plan.launch.env["ACME_URL"] == "http://192.168.127.1:4484/own/acme"
+    assert "sk-real" not in plan.launch.env.values()
+
+
+async def test_an_own_provider_without_its_key_is_told(ground: Ground) -> None:
+    own = ProviderSection(base_url="https://api.acme.dev", key="ACME_KEY", env={"A": "${base_url}"})
+    agent = replace(TOOL, providers=(*TOOL.providers, own.provider("acme")))
+    ground.agents = FakeAgentRegistry([agent])
+    plan = await ground.plan()
+    assert "A" not in plan.launch.env
+    assert any("ACME_KEY is not set" in text for text in ground.progress.warnings)
+
+
+async def test_the_plan_has_the_package_managers_hosts(ground: Ground) -> None:
+    assert PACKAGES.rules[0] in (await ground.plan()).launch.policy.rules

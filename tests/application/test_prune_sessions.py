@@ -7,6 +7,7 @@ from bbox_server.application.prune_sessions import DAY_S, PruneSessions
 from bbox_server.domain.session import SessionId, SessionRecord, SessionState
 from bbox_server.domain.workspace import HostPath
 from tests.fakes.housekeeping import MemoryStaleFiles
+from tests.fakes.image import memory_cache
 from tests.fakes.session import FakeClock, MemorySessionStore
 from tests.fakes.snapshot import MemorySnapshots
 
@@ -39,6 +40,7 @@ def prune(
         snapshots=snapshots,
         stale=stale or MemoryStaleFiles(),
         clock=FakeClock(),
+        cache=memory_cache(),
         keep_days=keep_days,
     )
 

@@ -9,10 +9,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 from typing_extensions import override
 
+from bbox_server.application.allow_packages import AllowPackages
 from bbox_server.application.carry_login import CarryLogin
 from bbox_server.application.carry_settings import CarrySettings
 from bbox_server.application.configure_run import ConfigureRun
 from bbox_server.application.export_trace import ExportTrace
+from bbox_server.application.find_credentials import FindCredentials
 from bbox_server.application.gather_ingredients import GatherIngredients
 from bbox_server.application.open_directly import OpenDirectly
 from bbox_server.application.prepare_run import PrepareRun
@@ -20,15 +22,19 @@ from bbox_server.application.prune_sessions import KEEP_DAYS, PruneSessions
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.run_agent import RunAgent, RunOutcome, SessionFiles
 from bbox_server.application.run_sandbox import MOUNT_DIRECTLY, RunSandbox
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.domain.agent import Agent, AgentFile, AgentProvider
 from bbox_server.domain.credential import OPENAI
 from bbox_server.domain.direct import WorkspaceMode
-from bbox_server.domain.egress.group import HostGroup, PackageHosts
+from bbox_server.domain.egress.group import HostGroup
 from bbox_server.domain.egress.profile import EgressProfile
-from bbox_server.domain.egress.rule import parse_host_rule
+from bbox_server.domain.egress.rule import HostRule, parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode, first_error
+from bbox_server.domain.hostservice import HostService
 from bbox_server.domain.identity import GitIdentities, GitIdentity
 from bbox_server.domain.image import ImageConfig, RootFilesystem
+from bbox_server.domain.key_limits import KeyLimits
+from bbox_server.domain.portforward import PortForward
 from bbox_server.domain.progress import Phase
 from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
 from bbox_server.domain.session import AfterRun, EventKind, ExitStatus, SessionState
@@ -40,9 +46,9 @@ from tests.fakes.agent import FakeAgentRegistry, simple_agent
 from tests.fakes.config import MemoryConfigFiles, MemoryTrust
 from tests.fakes.credential import FakeCredentialProxy, RecordingObserver
 from tests.fakes.direct import MemoryAcknowledgements, MemoryDirectWorkspaces
-from tests.fakes.egress import FakeNetworkRelay
+from tests.fakes.egress import FakeNetworkRelay, FakePackageHosts, MemoryKeptRules
 from tests.fakes.housekeeping import MemoryStaleFiles
-from tests.fakes.image import FakeImageStore
+from tests.fakes.image import FakeImageStore, memory_cache
 from tests.fakes.login import MemoryHostLogins, MemoryLoginStore
 from tests.fakes.overlay import MemoryOverlay, tree
 from tests.fakes.session import (
@@ -60,15 +66,12 @@ from tests.fakes.vm import FakeVmBackend
 from tests.unit.config.configs import user, workspace
 
 KEY = "sk-real-key-of-the-host"
+PACKAGES = HostGroup(
+    name="node", reason="Installs.", rules=(HostRule(name="packages.example.org", ports=(443,)),)
+)
 BUSYBOX = "/run/bbox/busybox"
 WORKSPACE = HostPath("/home/user/project")
 HOST_CPUS = 4
-
-
-class NoPackageHosts(PackageHosts):
-    @override
-    async def groups(self) -> tuple[HostGroup, ...]:
-        return ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,8 @@ class House:
     acknowledgements: MemoryAcknowledgements = field(default_factory=MemoryAcknowledgements)
     direct: MemoryDirectWorkspaces = field(default_factory=MemoryDirectWorkspaces)
     traces: MemoryTraceFiles = field(default_factory=MemoryTraceFiles)
+    network: SteerNetwork = field(default_factory=lambda: SteerNetwork(MemoryKeptRules()))
+    packages: FakePackageHosts = field(default_factory=FakePackageHosts)
     host_logins: MemoryHostLogins = field(default_factory=MemoryHostLogins)
 
     async def run(self, request: RunRequest) -> RunOutcome:
@@ -163,13 +168,13 @@ class House:
                 gather=GatherIngredients(
                     images=self.images,
                     snapshots=self.snapshots,
-                    package_hosts=NoPackageHosts(),
                     identities=Somebody(self.remotes),
                     backend=self.backend,
                     progress=self.progress,
                 ),
                 known_hosts=Acquainted(),
                 settings=CarrySettings(source=self.settings, progress=self.progress),
+                credentials=FindCredentials(store=self.logins, host=self.host_logins),
                 proxy=self.proxy,
                 progress=self.progress,
                 trusted_certificates=self.certificates,
@@ -184,6 +189,8 @@ class House:
                 progress=self.progress,
                 terminal=self.terminal,
                 logins=logins,
+                network=self.network,
+                packages=AllowPackages(hosts=self.packages),
             ),
             terminal=self.terminal,
             progress=self.progress,
@@ -199,10 +206,17 @@ class House:
                 sessions=self.store,
                 snapshots=self.snapshots,
                 stale=MemoryStaleFiles(),
+                cache=memory_cache(),
                 clock=clock,
                 keep_days=self.keep_days,
             ),
         )
+
+
+def home_of(house: House) -> dict[str, tuple[bytes, int]]:
+    """What the last guest found in its agent's home, at its first instruction."""
+    home = house.backend.started[-1].spec.guest.home
+    return {str(file.path): (file.content, file.mode) for file in home}
 
 
 @pytest.fixture
@@ -263,9 +277,9 @@ async def test_the_guest_gets_a_placeholder_and_never_the_key(house: House) -> N
     assert env["OPENAI_API_KEY"].startswith("placeholder")
     assert env["OPENAI_BASE_URL"] == "http://192.168.127.1:4484/openai/v1"
     config = house.backend.started[0].spec.guest
-    everything = repr((env, shell.files, config, house.observer.events))
+    everything = repr((env, home_of(house), config, house.observer.events))
     assert KEY not in everything
-    assert b"placeholder" in shell.files["/home/sandbox/agent.toml"][0]
+    assert b"placeholder" in home_of(house)["agent.toml"][0]
 
 
 async def test_the_provider_is_not_in_the_guests_own_allow_list(house: House) -> None:
@@ -274,6 +288,39 @@ async def test_the_provider_is_not_in_the_guests_own_allow_list(house: House) ->
     policy = house.relay.running[0].spec.policy
     assert not policy.knows("api.openai.com")
     assert policy.knows("github.com")
+
+
+async def test_package_managers_hosts_are_let_in_before_the_agent_starts(house: House) -> None:
+    house.packages = FakePackageHosts(PACKAGES)
+    seen: list[bool] = []
+
+    async def look(process: FakeProcess) -> ExitStatus:
+        seen.append(house.relay.running[-1].policy.knows("packages.example.org"))
+        return await succeed(process)
+
+    house.shells = FakeShellConnector({"agent": look, "sh": look, BUSYBOX: succeed})
+    await house.run(a_request())
+    assert not house.relay.running[-1].spec.policy.knows("packages.example.org")
+    for profile in (EgressProfile.LOCKED, EgressProfile.PERMISSIVE):
+        extra = (HostRule(name="a.dev", ports=(443,)),)
+        await house.run(a_request(egress_profile=profile, allow_hosts=extra))
+        assert PACKAGES.rules[0] not in house.relay.running[-1].policy.rules
+    assert seen == [True, False, True]
+    assert house.shells.is_warm
+
+
+async def test_a_relay_that_is_lost_while_packages_are_asked_for_is_no_failure(
+    house: House,
+) -> None:
+    class Killing(FakePackageHosts):
+        @override
+        async def groups(self) -> tuple[HostGroup, ...]:
+            house.relay.running[-1].crash()
+            return await super().groups()
+
+    house.packages = Killing(PACKAGES)
+    await house.run(a_request())
+    assert any("no network" in text for text in house.progress.warnings)
 
 
 async def test_a_missing_key_is_told_before_anything_starts(house: House) -> None:
@@ -425,7 +472,7 @@ async def test_a_saved_login_takes_the_place_of_a_key(house: House) -> None:
     house.agents.agents[0] = agent
     house.logins.saved = {"agent": {auth: b"sekrit"}}
     await house.run(a_request(environ={}))
-    assert house.shells.shells[0].files["/home/sandbox/.agent/auth.json"] == (b"sekrit", 0o600)
+    assert home_of(house)[".agent/auth.json"] == (b"sekrit", 0o600)
     note = "Saved login carried into the guest: .agent/auth.json"
     assert note in house.progress.notes
     assert "sekrit" not in repr((house.progress, house.observer.events))
@@ -538,9 +585,9 @@ async def test_a_git_token_is_served_only_when_it_is_asked_for(house: House) -> 
     (spec,) = house.proxy.specs
     assert [served.route.mount for served in spec.routes] == ["/git/ada/tally.git"]
     shell = house.shells.shells[-1]
-    config, _ = shell.files["/home/sandbox/.gitconfig"]
+    config, _ = home_of(house)[".gitconfig"]
     assert b"insteadOf = https://github.com/ada/tally.git" in config
-    given = repr((shell.files, [process.command for process in shell.processes]))
+    given = repr((home_of(house), [process.command for process in shell.processes]))
     assert "ghp_secret" not in given
     assert ("BBOX_GIT_TOKEN_AVAILABLE", "1") in shell.processes[0].command.env.items()
 
@@ -555,7 +602,7 @@ async def test_an_ssh_agent_is_lent_for_the_remotes_alone(house: House) -> None:
     env = shell.processes[0].command.env
     assert ("SSH_AUTH_SOCK", "/home/sandbox/.ssh/bbox-agent") in env.items()
     assert ("BBOX_SSH_AGENT_AVAILABLE", "1") in env.items()
-    known, _ = shell.files["/home/sandbox/.ssh/known_hosts"]
+    known, _ = home_of(house)[".ssh/known_hosts"]
     assert known == b"forge.example.org ssh-ed25519 AAAA\n"
     policy = house.relay.running[-1].policy
     assert ("forge.example.org", (22,)) in [(rule.name, rule.ports) for rule in policy.rules]
@@ -651,3 +698,60 @@ async def test_a_profile_that_is_asked_for_without_hosts_is_refused(house: House
     with pytest.raises(BboxError) as raised:
         await house.run(a_request(egress_profile=EgressProfile.LOCKED))
     assert raised.value.code is ErrorCode.EGRESS_INVALID_RULE
+
+
+async def test_services_of_the_host_are_the_user_s_and_are_shown(house: House) -> None:
+    mine = "network: {services: [{name: tickets, port: 8080}]}"
+    configured(house, mine, "network: {services: [{name: db, port: 5432}], proxy: 'http://evil'}")
+    more = HostService(name="wiki", port=8081)
+    await house.run(a_request(services=(more,), egress_profile=EgressProfile.LOCKED))
+    spec = house.relay.running[0].spec
+    assert spec.host_services == (HostService(name="tickets", port=8080), more)
+    assert (spec.policy.rules, spec.proxy) == ((), None)
+    assert (
+        "Service tickets: port 8080 of this host is http://tickets.bbox.internal:8080 in the "
+        "guest" in house.progress.notes
+    )
+
+
+async def test_two_services_of_one_name_are_refused(house: House) -> None:
+    configured(house, "network: {services: [{name: tickets, port: 8080}]}")
+    with pytest.raises(BboxError) as raised:
+        await house.run(a_request(services=(HostService(name="tickets", port=1),)))
+    assert raised.value.code is ErrorCode.EGRESS_INVALID_RULE
+
+
+async def test_forwarded_ports_reach_the_relay_and_are_shown(house: House) -> None:
+    forward = PortForward(host_port=8080, guest_port=3000)
+    await house.run(a_request(forwards=(forward,)))
+    assert house.relay.running[0].spec.forwards == (forward,)
+    assert "Port 3000 of the guest is http://127.0.0.1:8080 on this host" in house.progress.notes
+
+
+@pytest.mark.parametrize(
+    ("config", "proxy"), [("", "env.corp"), ("network: {proxy: 'http://mine.corp'}", "mine.corp")]
+)
+async def test_the_way_out_is_the_users_own(house: House, config: str, proxy: str) -> None:
+    configured(house, config)
+    environ = {**a_request().environ, "HTTPS_PROXY": "http://env.corp:3128"}
+    await house.run(a_request(environ=environ))
+    found = house.relay.running[0].spec.proxy
+    assert found is not None
+    assert found.host == proxy
+    assert any(f"by the proxy {proxy}" in text for text in house.progress.notes)
+
+
+async def test_a_proxy_that_can_not_be_used_is_said(house: House) -> None:
+    environ = {**a_request().environ, "ALL_PROXY": "socks5://u:hunter2@a:1"}
+    await house.run(a_request(environ=environ))
+    assert house.relay.running[0].spec.proxy is None
+    assert any("go out directly" in text for text in house.progress.warnings)
+    assert "hunter2" not in str(house.progress.warnings)
+
+
+async def test_the_limits_of_keys_reach_the_proxy(house: House) -> None:
+    house.agents.agents[0] = _with_provider(house.agents.agents[0])
+    configured(house, "keys: {requests: 7}", "keys: {requests_per_minute: 3, requests: 70}")
+    await house.run(a_request())
+    (spec,) = house.proxy.specs
+    assert spec.limits == KeyLimits(requests=7, requests_per_minute=3)

@@ -41,7 +41,7 @@ class House:
             input=io.StringIO() if typed is None else Terminal(typed),
             style=Style(colour=False),
         )
-        values = parse(["auth", *words], "bbox").values
+        values = parse(["auth", *words], lambda: "bbox").values
         act = show if values.action == "list" else forget
         return act(values, self.store, console), out.getvalue()
 
@@ -116,11 +116,11 @@ def test_a_name_of_no_agent_is_refused(name: str) -> None:
 )
 def test_options_that_can_not_be_meant_are_refused(words: list[str], cause: str) -> None:
     with pytest.raises(BboxError, match=cause) as raised:
-        check_login_options(parse(words, "bbox").values)
+        check_login_options(parse(words, lambda: "bbox").values)
     assert raised.value.code is ErrorCode.CLI_USAGE
 
 
 def test_options_that_can_be_meant_are_not() -> None:
-    values = parse(["codex", "--seed-credentials", "--login"], "bbox").values
+    values = parse(["codex", "--seed-credentials", "--login"], lambda: "bbox").values
     check_login_options(values)
     assert (values.save_login, values.seed_login, values.log_in) == (True, True, True)

@@ -18,6 +18,7 @@ from typing_extensions import override
 from bbox_server.bootstrap.composition import Composition
 from bbox_server.domain.config.listing import listed
 from bbox_server.domain.config.problem import Layer
+from bbox_server.entrypoints.cli.commands import run_command
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.main import main
 from bbox_server.entrypoints.cli.style import Style
@@ -81,8 +82,14 @@ class Shell:
     def __call__(self, *words: str, typed: str | None = None) -> Done:
         """The command in this process; what is typed is on a terminal."""
         console, out, error = streams(typed)
-        services = Composition(environ=self.environment).services
-        code = main(words, version="bbox 1", services=services, console=console)
+        composition = Composition(environ=self.environment)
+        code = main(
+            words,
+            version=lambda: "bbox 1",
+            start_host=lambda: composition.gateway().start(),
+            run=lambda line, shown, host: run_command(line, composition.services(), shown, host),
+            console=console,
+        )
         return Done(returncode=code, stdout=out.getvalue(), stderr=error.getvalue())
 
     def starts_a_run(self, *, typed: str | None) -> str:

@@ -4,6 +4,8 @@
 import pytest
 
 from bbox_server.domain.direct import WorkspaceMode
+from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.portforward import PortForward
 from bbox_server.domain.run import LoginOptions
 from bbox_server.entrypoints.session_host.requests import run_request
 from bbox_server.wire.run import RunOptions, RunParams
@@ -32,6 +34,14 @@ def test_logins_and_modes_are_handed_on() -> None:
     request = run_request(params(options), {})
     assert request.login == LoginOptions(save=False, seed=True, inside=True)
     assert (request.mode, request.acknowledged) == (WorkspaceMode.DIRECT, True)
+
+
+def test_ports_are_pairs() -> None:
+    request = run_request(params(RunOptions(ports=("8080:80",))), {})
+    assert request.forwards == (PortForward(host_port=8080, guest_port=80),)
+    with pytest.raises(BboxError) as raised:
+        run_request(params(RunOptions(ports=("8080",))), {})
+    assert raised.value.code is ErrorCode.CLI_USAGE
 
 
 @pytest.mark.parametrize(

@@ -130,8 +130,8 @@ async def test_the_last_size_counts() -> None:
     assert terminal.size() == narrow
 
 
-def event(seq: int) -> SessionEvent:
-    return SessionEvent(session=SessionId("3f9a1c07"), seq=seq, at=0.0, kind=EventKind.WARNING)
+def event(seq: int, kind: EventKind = EventKind.WARNING) -> SessionEvent:
+    return SessionEvent(session=SessionId("3f9a1c07"), seq=seq, at=0.0, kind=kind)
 
 
 async def test_events_come_without_gap_or_repeat_from_disk_and_from_memory() -> None:
@@ -160,3 +160,50 @@ async def test_events_come_without_gap_or_repeat_from_disk_and_from_memory() -> 
         await done.wait()
         following.cancel()
     assert heard == list(range(2, 3000))
+
+
+async def test_a_client_that_fell_behind_is_told_to_list_again_and_misses_no_news() -> None:
+    stored = [event(1)]
+    heard: list[SessionEvent] = []
+    hears = asyncio.Event()
+    done = asyncio.Event()
+    hub = EventHub(lambda: tuple(stored))
+
+    async def hear(one: SessionEvent) -> None:
+        heard.append(one)
+        await hears.wait()
+        if one.seq == 3000:
+            done.set()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(hub.follow(1, hear))
+        await asyncio.sleep(0)
+        for seq in range(2, 3001):
+            kind = EventKind.WARNING if seq == 1500 else EventKind.CHANGES
+            stored.append(event(seq, kind))
+            hub.keep(stored[-1])
+        hears.set()
+        await done.wait()
+        following.cancel()
+    assert [one.seq for one in heard] == [1, 1500, 2000, *range(2001, 3001)]
+    assert (heard[2].kind, heard[2].fields) == (EventKind.RESYNC, {"missed": 1998})
+
+
+async def test_a_new_client_gets_the_whole_history() -> None:
+    stored = [event(seq, EventKind.CHANGES) for seq in range(1, 3001)]
+    heard: list[int] = []
+    done = asyncio.Event()
+    hub = EventHub(lambda: tuple(stored))
+    for one in stored:
+        hub.keep(one)
+
+    async def hear(one: SessionEvent) -> None:
+        heard.append(one.seq)
+        if one.seq == 3000:
+            done.set()
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(hub.follow(1, hear))
+        await done.wait()
+        following.cancel()
+    assert heard == list(range(1, 3001))

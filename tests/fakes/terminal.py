@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.session import ExitStatus
 from bbox_server.domain.ssh_agent import AgentUse, LentAgent
 from bbox_server.domain.terminal import (
@@ -215,6 +215,7 @@ class FakeShellConnector(ShellConnector):
 
     def __init__(self, programs: Mapping[str, Program] | None = None) -> None:
         self.shells: list[FakeGuestShell] = []
+        self.is_warm = False
         self._programs = programs or {}
 
     @override
@@ -226,6 +227,10 @@ class FakeShellConnector(ShellConnector):
             client_private_key=private,
             client_public_key=public,
         )
+
+    @override
+    async def warm_up(self) -> None:
+        self.is_warm = True
 
     @override
     @asynccontextmanager

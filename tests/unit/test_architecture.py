@@ -11,6 +11,7 @@ EVERYWHERE: Final = ("",)
 HOMES: Final = {
     "aiohttp": ("infra/credential", "infra/images"),
     "asyncssh": ("infra/ssh",),
+    "cryptography": ("infra/ssh",),
     "cedarpy": ("infra/authz",),
     "lsprotocol": ("entrypoints/lsp",),
     "pydantic": ("wire", "infra/config"),
@@ -22,7 +23,8 @@ HOMES: Final = {
     "unidiff": ("infra/diff",),
     "watchfiles": ("infra/workspace",),
     "yaml": ("infra/agents", "infra/config", "infra/images", "infra/settings"),
-    "yarl": ("infra/credential",),  # aiohttp's URL
+    "yarl": ("infra/credential", "infra/images"),  # aiohttp's URL
+    "zstandard": ("infra/images",),
 }
 VAGUE: Final = frozenset(
     {"base", "common", "helper", "helpers", "manager", "misc", "util", "utils"}

@@ -15,8 +15,8 @@ SOURCE_ENDS: Final = (
 )
 TARGETS: Final = """
     help setup build build-guest fetch-runtime guest-pins test test-coverage check lint lint-fix fmt
-    tidy verify install run demo bench bench-editor clean docs upgrade image-base image-codex
-    image-all image-push e2e-NAME
+    tidy verify install run demo demo-guarded bench bench-editor bench-egress soak clean docs
+    upgrade image-base image-codex image-all image-pins image-push e2e-NAME
 """
 
 

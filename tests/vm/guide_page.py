@@ -35,21 +35,33 @@ class Example:
         return re.fullmatch("".join(lines), output) is not None
 
 
-def examples(page: str) -> Iterator[Example]:
-    """In the page's order."""
-    for block in BLOCK.findall((ROOT / page).read_text()):
+def examples(page: str, about: str) -> Iterator[Example]:
+    """In the page's order; of blocks that have a word, where one is given."""
+    blocks = BLOCK.findall((ROOT / page).read_text())
+    for block in (block for block in blocks if about in block):
         for part in re.split(rf"^{re.escape(PROMPT)}", block, flags=re.MULTILINE)[1:]:
             command, *shown = part.splitlines()
             yield Example(command=command, shown=tuple(shown))
 
 
-def run_page(page: str, cwd: Path, env: Mapping[str, str]) -> str:
-    """Run everything; returns what printed something else than the page shows."""
+def run_page(
+    page: str,
+    cwd: Path,
+    env: Mapping[str, str],
+    *,
+    about: str = "",
+    prefix: tuple[str, ...] = (),
+) -> str:
+    """Run everything, or the blocks with a word; returns what printed something else.
+
+    Args:
+        prefix: A program that runs the commands, such as one that enters namespaces.
+    """
     wrong = []
     path = f"{Path(BBOX).parent}{os.pathsep}{env['PATH']}"
-    for example in examples(page):
+    for example in examples(page, about):
         done = subprocess.run(
-            ["sh", "-c", example.command],
+            [*prefix, "env", f"--chdir={cwd}", "sh", "-c", example.command],
             cwd=cwd,
             env={**env, "PATH": path},
             stdin=subprocess.DEVNULL,

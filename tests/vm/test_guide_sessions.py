@@ -19,7 +19,10 @@ def test_the_guide_shows_what_happens(sandbox_dir: Path) -> None:
     project = sandbox_dir / "project"
     project.mkdir()
     os.chown(project, user.uid, user.gid)
-    bbox = make_bbox(sandbox_dir, {"OPENAI_API_KEY": "", "CODEX_API_KEY": "", "BBOX_TRACE": ""})
+    # A home of its own: the login of who runs the tests is not theirs to use.
+    home = {"HOME": str(sandbox_dir)}
+    keys = {"OPENAI_API_KEY": "", "CODEX_API_KEY": "", "BBOX_TRACE": ""}
+    bbox = make_bbox(sandbox_dir, {**keys, **home})
     assert run_page("docs/guide/sessions.md", project, bbox.env) == ""
 
     (path,) = sandbox_dir.glob("state/bbox/sessions/*/trace.json")

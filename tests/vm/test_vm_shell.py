@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from bbox_server.domain.launch import GuestFile
+from bbox_server.domain.guest_file import GuestFile
 from bbox_server.domain.terminal import GuestCommand, GuestUser
 from tests.vm.booted import BUSYBOX, Booted, say
 

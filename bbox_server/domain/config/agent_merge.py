@@ -60,6 +60,8 @@ def _agent(merge: Narrowing, name: str, baseline: Baseline) -> AgentSection:
             ),
         ),
         settings=merge.refused((*path, "settings"), mine.settings, theirs.settings),
+        # Who says where a key is sent says who gets it.
+        providers=merge.refused((*path, "providers"), mine.providers, theirs.providers),
         egress_hosts=merge.refused((*path, "egress_hosts"), mine.egress_hosts, theirs.egress_hosts),
     )
     return _tightened(merge, path, kept, theirs, baseline)

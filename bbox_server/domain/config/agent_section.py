@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bbox_server.domain.config.mcp_section import McpAuthz
+from bbox_server.domain.config.provider_section import ProviderSection
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.settings import (
@@ -80,5 +81,6 @@ class AgentSection:
     egress_profile: EgressProfile | None = None
     egress_hosts: Mapping[EgressProfile, tuple[HostRule, ...]] | None = None
     allow_hosts: tuple[HostRule, ...] | None = None
+    providers: Mapping[str, ProviderSection] | None = None
     mcp: AgentMcpSection = field(default_factory=AgentMcpSection)
     settings_import: SettingsImport = field(default_factory=SettingsImport)

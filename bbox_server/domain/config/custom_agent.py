@@ -29,7 +29,19 @@ DEFAULT_AUTHZ: Final = AuthzProfile.SAFE_TOOLS
 RESERVED_NAMES: Final = frozenset(
     {
         *("agents", "attach", "auth", "cache", "completion", "config", "diff", "discard"),
-        *("doctor", "flush", "fork", "help", "images", "list", "logs", "mcp", "review", "run"),
+        *(
+            "doctor",
+            "flush",
+            "fork",
+            "help",
+            "images",
+            "list",
+            "logs",
+            "mcp",
+            "network",
+            "review",
+            "run",
+        ),
         *("run-image", "sessions", "stop", "trust", "undo", "why"),
     }
 )
@@ -69,6 +81,9 @@ def custom_agent(name: str, section: AgentSection, defaults: DefaultsSection) ->
         settings=tuple(map(_entry, section.settings or ())),
         credential_paths=tuple(map(_cleaned, section.credentials.persist or ())),
         egress_hosts=section.egress_hosts or {},
+        providers=tuple(
+            provider.provider(own) for own, provider in (section.providers or {}).items()
+        ),
     )
 
 

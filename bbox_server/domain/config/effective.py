@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bbox_server.domain.agent import Agent
 from bbox_server.domain.config.agent_section import AgentSection
 from bbox_server.domain.config.layer import DEFAULT_PROFILE
+from bbox_server.domain.config.provider_section import with_providers
 from bbox_server.domain.config.sections import (
     MAX_CPUS,
     MAX_MEMORY,
@@ -68,7 +69,9 @@ def overridden(agent: Agent, section: AgentSection) -> Agent:
         command=section.command or agent.command,
         # They are words of the agent's own command, and this is another one.
         unattended=() if section.command else agent.unattended,
+        unattended_env={} if section.command else agent.unattended_env,
         env_forward=agent.env_forward if section.env_forward is None else section.env_forward,
         env={**agent.env, **(section.default_env or {})},
+        providers=with_providers(agent, section.providers),
         env_required=merged_patterns(agent.env_required, section.env_required or ()),
     )

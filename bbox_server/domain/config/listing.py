@@ -10,7 +10,7 @@ from bbox_server.domain.config.sections import Config
 from bbox_server.domain.egress.rule import HostRule
 
 Leaf = bool | int | float | str | HostRule | tuple[()]
-SIZES = frozenset({"memory", "tmp_size"})
+SIZES = frozenset({"memory", "tmp_size", "data"})
 
 
 def listed(config: Config) -> Iterator[tuple[KeyPath, Leaf]]:

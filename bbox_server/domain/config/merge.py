@@ -39,6 +39,7 @@ from bbox_server.domain.config.sections import (
 )
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.key_limits import MAX_DATA_MIB, MAX_REQUESTS, KeyLimits
 
 NO_WORKSPACE: Final = ConfigLayer(layer=Layer.WORKSPACE)
 
@@ -89,6 +90,7 @@ def merge_configs(
             merge.theirs.config.settings_import,
         ),
         auth=_auth(merge),
+        keys=_keys(merge),
         runtime=_runtime(merge),
         agents=merged_agents(merge, baseline),
     )
@@ -173,7 +175,12 @@ def _network(merge: Narrowing) -> NetworkSection:
     hosts = merged_hosts(
         merge, ("network", "allow_hosts"), (mine.allow_hosts, theirs.allow_hosts), also=()
     )
-    return NetworkSection(allow_hosts=hosts)
+    return NetworkSection(
+        allow_hosts=hosts,
+        # A repository does not choose what of this machine it reaches, nor the way out.
+        services=merge.refused(("network", "services"), mine.services, theirs.services),
+        proxy=merge.refused(("network", "proxy"), mine.proxy, theirs.proxy),
+    )
 
 
 def _image(merge: Narrowing) -> ImageSection:
@@ -234,6 +241,26 @@ def _auth(merge: Narrowing) -> AuthSection:
             theirs.seed_host_credentials,
         ),
     )
+
+
+def _keys(merge: Narrowing) -> KeyLimits:
+    """Where the user sets no limit, any limit is less."""
+    mine, theirs = merge.mine.config.keys, merge.theirs.config.keys
+    requests, per_minute, data = (
+        merged_number(
+            merge,
+            ("keys", name),
+            (getattr(mine, name), getattr(theirs, name)),
+            base=most + 1,
+            limit=most,
+        )
+        for name, most in (
+            ("requests", MAX_REQUESTS),
+            ("requests_per_minute", MAX_REQUESTS),
+            ("data", MAX_DATA_MIB),
+        )
+    )
+    return KeyLimits(requests=requests, requests_per_minute=per_minute, data=data)
 
 
 def _runtime(merge: Narrowing) -> RuntimeSection:

@@ -13,7 +13,9 @@ from bbox_server.domain.config.mcp_section import McpSection
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.hostservice import HostService
 from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.settings import SettingsImport
 
 Mebibytes = NewType("Mebibytes", int)
@@ -52,9 +54,15 @@ class ReviewSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSection:
-    """What every guest may reach, beside its profile."""
+    """What every guest may reach, beside its profile, and how.
+
+    Attributes:
+        proxy: A URL without a password; empty: none, whatever the environment says.
+    """
 
     allow_hosts: tuple[HostRule, ...] | None = None
+    services: tuple[HostService, ...] | None = None
+    proxy: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +128,7 @@ class Config:
     git: GitSection = field(default_factory=GitSection)
     settings_import: SettingsImport = field(default_factory=SettingsImport)
     auth: AuthSection = field(default_factory=AuthSection)
+    keys: KeyLimits = field(default_factory=KeyLimits)
     runtime: RuntimeSection = field(default_factory=RuntimeSection)
     agents: Mapping[str, AgentSection] = field(default_factory=dict)
 

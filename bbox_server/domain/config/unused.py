@@ -18,7 +18,6 @@ BUILT_IN_LOGIN: Final = "no effect on a built-in agent, which has its own list"
 
 # The first keys of a path, `*` for any name. Who makes one work takes its line away.
 WITHOUT_EFFECT: Final[dict[tuple[str, ...], str]] = {
-    ("image", "pull"): NOT_YET,
     ("mcp",): NOT_YET,
     ("runtime",): NO_DOWNLOAD,
     ("agents", "*", "mcp"): NOT_YET,

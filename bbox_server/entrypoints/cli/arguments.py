@@ -2,7 +2,7 @@
 """The command line, parsed into values."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -10,9 +10,11 @@ from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
+from bbox_server.entrypoints.cli.network_arguments import LEARN, add_network_options
 
 COMMANDS: Final = (
     "run",
+    "run-image",
     "attach",
     "stop",
     "review",
@@ -22,22 +24,29 @@ COMMANDS: Final = (
     "discard",
     "sessions",
     "logs",
+    "network",
     "config",
     "trust",
     "list",
     "auth",
+    "cache",
     "doctor",
     "why",
     "help",
 )
+RUNS: Final = frozenset({"run", "run-image"})
+JSON_COMMANDS: Final = (
+    *("review", "flush", "undo", "sessions", "list", "auth", "cache", "doctor", "diff", "why"),
+)
 PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
+PULL_POLICIES: Final = ("always", "background", "if-not-present", "never")
 EGRESS_PROFILES: Final = ("permissive", "standard", "locked")
 
 EPILOG: Final = """\
 examples:
   bbox codex                        run Codex on a snapshot of this directory
   bbox codex -- exec "fix the bug"  the same, with arguments for the agent
-  bbox run --image oci:./img -- sh  run any command in any image
+  bbox run-image debian -- bash     run any command in any image
   bbox review                       decide on what the newest session changed here
   bbox doctor                       what is missing on this machine, and how to get it
 """
@@ -69,12 +78,15 @@ class CommandLine:
     values: argparse.Namespace
 
 
-def parse(argv: Sequence[str], version: str) -> CommandLine:
+def parse(argv: Sequence[str], version: Callable[[], str]) -> CommandLine:
     """Parse `bbox …`. Raises: cli.usage; SystemExit after --help and --version."""
     head, tail = _split(argv)
     command = head[0] if head else "help"
     if command in {"help", "-h", "--help", "--version"}:
-        _root_parser(version).parse_args(["--version" if command == "--version" else "--help"])
+        _root_parser(version()).parse_args(["--version" if command == "--version" else "--help"])
+    if command == "network" and head[1:2] == [LEARN]:
+        values = _learn_parser().parse_intermixed_args(list(head[2:]))
+        return CommandLine(command="run", values=_with_tail(values, "run", tail))
     if command in COMMANDS:
         values = _command_parsers()[command].parse_intermixed_args(list(head[1:]))
         return CommandLine(command=command, values=_with_tail(values, command, tail))
@@ -90,7 +102,7 @@ def _split(argv: Sequence[str]) -> tuple[Sequence[str], Sequence[str]]:
 
 
 def _with_tail(values: argparse.Namespace, command: str, tail: Sequence[str]) -> argparse.Namespace:
-    if command == "run":
+    if command in RUNS:
         values.args = [*values.args, *tail]
     elif tail:
         raise BboxError(
@@ -129,9 +141,42 @@ def _run_parser(prog: str) -> Parser:
     parser.add_argument("agent", metavar="AGENT", nargs="?", help="name of an agent: `bbox list`")
     parser.add_argument("args", metavar="ARGS", nargs="*", help="arguments for the agent")
     _add_machine_options(parser)
+    _add_image_options(parser)
     _add_policy_options(parser)
     _add_login_options(parser)
     _add_review_options(parser)
+    _add_shown_options(parser)
+    return parser
+
+
+def _run_image_parser() -> Parser:
+    """What the image's own command is run with: no agent, so no login and no settings."""
+    parser = Parser(
+        prog="bbox run-image",
+        description="Run a command, or the image's own one, in any image, in a microVM.",
+        usage="bbox run-image IMAGE [options] [-- CMD]",
+    )
+    parser.add_argument("image", metavar="IMAGE", help="NAME[:TAG], oci:DIR or docker-archive:FILE")
+    parser.add_argument("--name", help="of the session (default: from the image's name)")
+    parser.set_defaults(
+        agent=None,
+        args=[],
+        exec=None,
+        no_settings=True,
+        save_login=False,
+        seed_login=False,
+        log_in=False,
+        ask=False,
+    )
+    _add_guest_options(parser)
+    _add_image_options(parser)
+    _add_policy_options(parser)
+    _add_review_options(parser)
+    _add_shown_options(parser)
+    return parser
+
+
+def _add_shown_options(parser: Parser) -> None:
     _add_options_without_effect(parser)
     parser.add_argument(
         "--progress",
@@ -143,12 +188,35 @@ def _run_parser(prog: str) -> Parser:
         "--trace", action="store_true", help="write trace.json (OpenTelemetry) beside the logs"
     )
     parser.add_argument("--json", action="store_true", help="the outcome as a last line of JSON")
+    parser.set_defaults(learn=False)
+
+
+def _learn_parser() -> Parser:
+    parser = _run_parser(f"bbox network {LEARN}")
+    parser.description = (
+        "Run as `bbox run` does, in permissive, and write down which hosts it took."
+    )
+    parser.usage = f"bbox network {LEARN} AGENT [options] [-- ARGS]"
+    parser.add_argument(
+        "--keep", action="store_true", help="put them into your config without asking"
+    )
+    parser.set_defaults(learn=True)
     return parser
 
 
 def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--image", metavar="REF", help="root filesystem instead of the agent's")
     parser.add_argument("--exec", metavar="CMD", help="run this word instead of the agent")
+    parser.add_argument(
+        "--no-settings", action="store_true", help="do not carry your settings of the agent"
+    )
+    parser.add_argument(
+        "--ask", action="store_true", help="leave the agent's own approvals on (default: off)"
+    )
+    _add_guest_options(parser)
+
+
+def _add_guest_options(parser: Parser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="your config file, instead of the usual one"
     )
@@ -165,6 +233,19 @@ def _add_machine_options(parser: Parser) -> None:
     parser.add_argument("--memory", metavar="SIZE", default="", help="memory, such as 4g")
     parser.add_argument(
         "--tmp-size", metavar="SIZE", default="", help="keep temporary files in memory, up to this"
+    )
+
+
+def _add_image_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--pull",
+        choices=PULL_POLICIES,
+        help="when a registry is asked for the image (default: background)",
+    )
+    parser.add_argument(
+        "--no-image-cache",
+        action="store_true",
+        help="fetch and unpack the image again; it takes the place of the one that is here",
     )
 
 
@@ -190,6 +271,13 @@ def _add_policy_options(parser: Parser) -> None:
         "--allow-host", metavar="HOST[:PORT]", action="append", default=[], help="reach this too"
     )
     parser.add_argument(
+        "--port",
+        metavar="HOST:GUEST",
+        action="append",
+        default=[],
+        help="let this machine's port lead to one of the guest",
+    )
+    parser.add_argument(
         "--git-token",
         action=argparse.BooleanOptionalAction,
         help="let the agent use your GitHub token for this workspace's remotes; "
@@ -202,9 +290,6 @@ def _add_policy_options(parser: Parser) -> None:
     )
     parser.add_argument(
         "--env-forward", metavar="PATTERN", action="append", default=[], help="carry variables"
-    )
-    parser.add_argument(
-        "--no-settings", action="store_true", help="do not carry your settings of the agent"
     )
     parser.add_argument(
         "--dry-run", action="store_true", help="show what would run and be carried, and end"
@@ -236,6 +321,16 @@ def _add_auth_command(parser: Parser) -> None:
     parser.add_argument("--force", action="store_true", help="clear all without asking")
 
 
+def _add_cache_command(parser: Parser) -> None:
+    parser.add_argument(
+        "action",
+        choices=["list", "clean", "gc", "purge"],
+        help="show them; remove downloaded layers; and what is unused; or everything",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="with gc: show what would go")
+    parser.add_argument("--force", action="store_true", help="with purge: do not ask")
+
+
 def _add_review_options(parser: Parser) -> None:
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument(
@@ -259,16 +354,19 @@ def _command_parsers() -> dict[str, Parser]:
         name: Parser(prog=f"bbox {name}", description=text) for name, text in DESCRIPTIONS.items()
     }
     parsers["run"] = _run_parser("bbox run")
+    parsers["run-image"] = _run_image_parser()
     for name in ("attach", "stop", "review", "diff", "flush", "undo", "discard", "logs"):
         parsers[name].add_argument(
             "session", nargs="?", help="its id (default: the newest one of this directory)"
         )
-    for name in ("review", "flush", "undo", "sessions", "list", "auth", "doctor", "diff", "why"):
+    for name in JSON_COMMANDS:
         parsers[name].add_argument("--json", action="store_true", help="for machines")
     _add_review_command(parsers["review"])
     add_config_commands(parsers["config"])
     add_trust_options(parsers["trust"])
+    add_network_options(parsers["network"])
     _add_auth_command(parsers["auth"])
+    _add_cache_command(parsers["cache"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
     parsers["diff"].add_argument("--stat", action="store_true", help="names and counts only")
     parsers["flush"].add_argument("--dry-run", action="store_true", help="show the plan only")
@@ -294,6 +392,7 @@ def _command_parsers() -> dict[str, Parser]:
 
 DESCRIPTIONS: Final = {
     "run": "Run an agent.",
+    "run-image": "Run a command in any image.",
     "attach": "Come back to a session that runs.",
     "stop": "End a session's agent; what it changed waits for review.",
     "review": "Decide what of a session's changes reaches the workspace.",
@@ -303,9 +402,11 @@ DESCRIPTIONS: Final = {
     "discard": "Throw a session and its changes away.",
     "sessions": "List sessions that run or wait for review.",
     "logs": "Show what happened in a session.",
+    "network": "Show what a session reached and was refused, and allow or deny hosts at once.",
     "list": "List the agents.",
     "config": "Write, show and check your configuration.",
     "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
+    "cache": "List the images on this machine, or make room.",
     "auth": "List or forget the logins that agents left.",
     "doctor": "Tell what is missing on this machine, and how to get it.",
     "why": "Tell which rule hides a path from the agent, or that none does.",

@@ -2,14 +2,15 @@
 """The user's terminal, connected with a session's host."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import Final
 
 from bbox_server.domain.gateway import SessionConnection
 from bbox_server.domain.progress import Phase, ProgressObserver
-from bbox_server.domain.session import EventKind, SessionState
+from bbox_server.domain.session import EventKind, EventValue, SessionState
 from bbox_server.domain.terminal import TerminalSize, UserTerminal
+from bbox_server.entrypoints.cli.network_view import blocked_line, endpoint
 from bbox_server.entrypoints.cli.remote_review import ask, tell
 from bbox_server.wire.event import EventMessage, SubscribeParams
 from bbox_server.wire.lifecycle import HowToStop, StopParams
@@ -37,7 +38,10 @@ OVER: Final = frozenset(
 
 
 class AttachedTerminal:
-    """Shows a session until its agent has ended and its microVM is stopped."""
+    """Shows a session until its agent has ended and its microVM is stopped.
+
+    Lines for the user go to `note`, where they spoil no screen of the agent's.
+    """
 
     def __init__(
         self,
@@ -45,11 +49,14 @@ class AttachedTerminal:
         connection: SessionConnection,
         terminal: UserTerminal,
         progress: ProgressObserver,
+        note: Callable[[str], None],
     ) -> None:
         self.has_started = False
         self._connection = connection
         self._terminal = terminal
         self._progress = progress
+        self._note = note
+        self._blocked: set[str] = set()
         self._session = connection.session
         self._view = ""
         self._shown = 0
@@ -110,7 +117,16 @@ class AttachedTerminal:
         event = EventMessage.model_validate(params, extra="ignore")
         if event.kind is EventKind.PROGRESS:
             await self._tell(event)
+        if event.kind is EventKind.NETWORK_BLOCKED:
+            self._tell_blocked(event.fields)
         return event.kind is EventKind.STATE and event.fields.get("state") in OVER
+
+    def _tell_blocked(self, fields: Mapping[str, EventValue]) -> None:
+        """One line for each new name. On a terminal the end of the session tells them."""
+        name = endpoint(fields)
+        if self._terminal.size() is None and name not in self._blocked:
+            self._blocked.add(name)
+            self._note(blocked_line(fields))
 
     async def _tell(self, event: EventMessage) -> None:
         step, message = event.fields.get("step"), str(event.fields.get("message", ""))

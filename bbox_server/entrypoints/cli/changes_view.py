@@ -14,7 +14,8 @@ from bbox_server.domain.change import (
     WithheldReason,
 )
 from bbox_server.domain.escape import escape_line, escape_text
-from bbox_server.domain.review import Note, Review, ReviewItem, Verdict
+from bbox_server.domain.review import Review, ReviewItem, Verdict
+from bbox_server.domain.review_note import Note
 from bbox_server.domain.workspace import WorkspacePath
 from bbox_server.entrypoints.cli.style import Style
 
@@ -177,14 +178,22 @@ def size_text(size: int) -> str:
     return f"{size / KIBIBYTE:.1f} KiB"
 
 
+NOTES: Final = {
+    Note.BECOMES_EXECUTABLE: "becomes executable",
+    Note.LINE_ENDINGS: "other line endings",
+    Note.BYTE_ORDER_MARK: "byte order mark added or removed",
+    Note.FINAL_NEWLINE: "newline at the end added or removed",
+    Note.NOT_UTF8: "no UTF-8: some characters are not shown as they are",
+}
+
+
 def _warnings(item: ReviewItem, style: Style) -> list[str]:
     warnings = []
     if item.change.withheld is not None:
         warnings.append(style.yellow(WITHHELD[item.change.withheld]))
     if item.change.tier is Tier.EXECUTES_ON_HOST:
         warnings.append(style.red(f"⚠ {item.reason}" if item.reason else "⚠ runs on the host"))
-    if Note.BECOMES_EXECUTABLE in item.notes:
-        warnings.append(style.yellow("becomes executable"))
+    warnings += [style.yellow(NOTES[note]) for note in item.notes]
     if item.failure:
         warnings.append(style.red(escape_text(item.failure)))
     return warnings

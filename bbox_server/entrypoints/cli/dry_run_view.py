@@ -26,6 +26,10 @@ def dry_run_lines(plan: RunPlanMessage) -> Iterator[str]:
     yield _row("network", network.profile)
     for host in network.hosts:
         yield _row("", host)
+    if network.services:
+        yield _row("services", _listed(network.services))
+    if network.ports:
+        yield _row("ports", _listed(network.ports))
     if network.keys:
         yield _row("keys", f"{_listed(network.keys)}: used on this host, not carried")
     identity = f"{plan.git.name} <{plan.git.email}>" if plan.git else "nobody"

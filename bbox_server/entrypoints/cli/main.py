@@ -6,68 +6,38 @@ import contextlib
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from bbox_server.domain.error import BboxError, first_error
-from bbox_server.entrypoints.cli import (
-    auth_command,
-    config_command,
-    machine_commands,
-    review_command,
-    session_commands,
-    trust_command,
-    why_command,
-)
-from bbox_server.entrypoints.cli.arguments import CommandLine, parse
+from bbox_server.domain.gateway import StartingHost
+from bbox_server.entrypoints.cli.arguments import RUNS, CommandLine, parse
 from bbox_server.entrypoints.cli.console import Console
-from bbox_server.entrypoints.cli.failure import as_text, failure_of
-from bbox_server.entrypoints.cli.services import Services
 
 FAILED: Final = 1
 # What shells add to a signal's number.
 SIGNALLED: Final = 128
 
-Command = Callable[[Namespace, Services, Console], Awaitable[int]]
-
-
-async def _run_command(values: Namespace, services: Services, console: Console) -> int:
-    # pydantic takes a third of a second: what talks to no host does not pay for it.
-    from bbox_server.entrypoints.cli import run_command
-
-    commands = {"attach": run_command.attach, "stop": run_command.stop}
-    return await commands.get(values.command, run_command.run)(values, services, console)
-
-
-COMMANDS: Final[dict[str, Command]] = {
-    "run": _run_command,
-    "attach": _run_command,
-    "stop": _run_command,
-    "review": review_command.review,
-    "flush": review_command.flush,
-    "undo": review_command.undo,
-    "diff": session_commands.diff,
-    "discard": session_commands.discard,
-    "sessions": session_commands.sessions,
-    "logs": session_commands.logs,
-    "config": config_command.config,
-    "trust": trust_command.trust,
-    "list": machine_commands.list_agents,
-    "auth": auth_command.auth,
-    "doctor": machine_commands.doctor,
-    "why": why_command.why,
-}
+# A command, the user's screen, and for a run the host that was started: the exit code.
+Command = Callable[[CommandLine, Console, StartingHost | None], Awaitable[int]]
 
 
 def main(
-    argv: Sequence[str], *, version: str, services: Callable[[], Services], console: Console
+    argv: Sequence[str],
+    *,
+    version: Callable[[], str],
+    start_host: Callable[[], StartingHost],
+    run: Command,
+    console: Console,
 ) -> int:
     """Run one command (compat CLI-02: a failure is printed once, exit code 1)."""
     json_wanted = "--json" in argv
     try:
         line = parse(argv, version)
-        return asyncio.run(_run(line, services(), console))
+        # A session's host takes half a second to load, and so does what this process needs.
+        runs = line.command in RUNS and not line.values.dry_run
+        host = start_host() if runs else None
+        return asyncio.run(_run(run(line, console, host), line, console))
     except BboxError as error:
         return _fail(error, console, as_json=json_wanted)
     except ExceptionGroup as group:
@@ -83,7 +53,7 @@ def main(
         return SIGNALLED + signal.SIGPIPE
 
 
-async def _run(line: CommandLine, services: Services, console: Console) -> int:
+async def _run(command: Awaitable[int], line: CommandLine, console: Console) -> int:
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None  # noqa: S101 (asyncio.run always has one)
@@ -98,7 +68,7 @@ async def _run(line: CommandLine, services: Services, console: Console) -> int:
         loop.add_signal_handler(number, end, number)
     line.values.command = line.command
     try:
-        return await COMMANDS[line.command](line.values, services, console)
+        return await command
     except asyncio.CancelledError:
         if not received:
             raise
@@ -112,6 +82,8 @@ def _interrupted(number: signal.Signals, console: Console) -> int:
 
 
 def _fail(error: BboxError, console: Console, *, as_json: bool) -> int:
+    from bbox_server.entrypoints.cli.failure import as_text, failure_of
+
     failure = failure_of(error)
     if as_json:
         from bbox_server.wire.session import ErrorMessage, failure_message

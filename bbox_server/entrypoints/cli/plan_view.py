@@ -28,6 +28,7 @@ CONFLICTS: Final = {
     ConflictReason.PARENT_IS_NO_DIRECTORY: "its directory is a file in the workspace",
     ConflictReason.NOT_EMPTY: "the directory has files of yours",
     ConflictReason.UNREADABLE: "it can't be read",
+    ConflictReason.UNSAVED: "an editor has changes of it that are not saved",
 }
 SKIPS: Final = {
     SkipReason.ALREADY_THERE: "is like that already",

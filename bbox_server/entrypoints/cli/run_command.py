@@ -8,6 +8,7 @@ from argparse import Namespace
 from typing import Final
 from urllib.parse import quote
 
+from bbox_server.domain.agent import agent_name, derive_name
 from bbox_server.domain.bytesize import parse_mib
 from bbox_server.domain.commit import pending
 from bbox_server.domain.direct import WorkspaceMode
@@ -15,10 +16,12 @@ from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.environment import validate_patterns
 from bbox_server.domain.error import BboxError, ErrorCode
-from bbox_server.domain.gateway import SessionConnection
+from bbox_server.domain.gateway import SessionConnection, StartingHost
+from bbox_server.domain.image import ImageSource, PullPolicy
+from bbox_server.domain.portforward import parse_port_forwards
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.review import Review
-from bbox_server.domain.session import AfterRun, ExitStatus, SessionState
+from bbox_server.domain.session import AfterRun, ExitStatus, SessionId, SessionState
 from bbox_server.domain.terminal import UserTerminal
 from bbox_server.domain.trace import spans_of, timing_lines
 from bbox_server.entrypoints.cli.attached import AttachedTerminal, size_message
@@ -28,7 +31,9 @@ from bbox_server.entrypoints.cli.config_place import config_file, workspace_of
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.dry_run_view import dry_run_lines
 from bbox_server.entrypoints.cli.fan_out import FanOut
+from bbox_server.entrypoints.cli.learned_hosts import OPEN_TO_ALL, check_learning, tell_learned
 from bbox_server.entrypoints.cli.local_terminal import LocalTerminal
+from bbox_server.entrypoints.cli.network_view import summary_lines
 from bbox_server.entrypoints.cli.opened_review import OpenedReview
 from bbox_server.entrypoints.cli.progress_mode import progress_view
 from bbox_server.entrypoints.cli.remote_review import RemoteReview, ask
@@ -53,6 +58,7 @@ from bbox_server.wire.session import ExitMessage, OutcomeMessage, SessionMessage
 SIGNAL_CODES: Final = {"HUP": 129, "INT": 130, "QUIT": 131, "ABRT": 134, "KILL": 137, "SEGV": 139}
 TERM_CODE: Final = 143
 AFTER: Final = {AfterRun.ASK: "ask", AfterRun.REVIEW: "review", AfterRun.APPLY: "auto"}
+LOCAL_IMAGES: Final = {ImageSource.OCI_LAYOUT, ImageSource.DOCKER_ARCHIVE}
 HINTS: Final = {
     "KILL": "the agent was killed; if memory ran out, give it more: --memory 8g",
     "SEGV": "the agent crashed (segmentation fault)",
@@ -60,23 +66,31 @@ HINTS: Final = {
 }
 
 
-async def run(values: Namespace, services: Services, console: Console) -> int:
+async def run(
+    values: Namespace, services: Services, console: Console, host: StartingHost | None = None
+) -> int:
     """Run, then end as the user wants it; returns the exit code (compat CLI-22)."""
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     params = _params(values, services, terminal)
+    _tell_kind(params, values, console)
     if values.dry_run:
         with progress_view(values.progress, console) as progress:
             return await _dry_run(params, values, services, console, progress)
     ask_once(values, services, console)
-    async with services.gateway().start() as connection:
+    async with host or services.gateway().start() as connection:
         with progress_view(values.progress, console) as progress:
             await ask(connection, "bbox/run", params, SessionMessage)
-            attached = AttachedTerminal(connection=connection, terminal=terminal, progress=progress)
+            attached = AttachedTerminal(
+                connection=connection, terminal=terminal, progress=progress, note=console.note
+            )
             ended = await follow(attached, connection, terminal, console)
         status = exit_of(ended.exit)
         _tell_exit(status, console)
         review = RemoteReview(connection)
         outcome = await _outcome(ended, review)
+        _tell_blocked(connection.session, services, console)
+        if values.learn:
+            tell_learned(connection.session, values, services, console)
         code = await _end(ended, values, services, console, review)
     if values.timings:
         spans = spans_of(services.logs.events(connection.session))
@@ -86,6 +100,20 @@ async def run(values: Namespace, services: Services, console: Console) -> int:
     if values.json:
         console.say(outcome.to_json())
     return exit_code(status) or code
+
+
+def _tell_kind(params: RunParams, values: Namespace, console: Console) -> None:
+    """What of a run is not as with an agent that is known."""
+    if params.options.name is not None:
+        hint = "" if values.name else " (from the image's name; --name chooses another)"
+        console.note(f"Agent: {params.options.name}{hint}")
+    if values.learn:
+        console.note(OPEN_TO_ALL)
+
+
+def _tell_blocked(session: SessionId, services: Services, console: Console) -> None:
+    if lines := summary_lines(services.logs.events(session)):
+        console.note("\n".join(lines))
 
 
 async def _dry_run(
@@ -118,7 +146,10 @@ async def attach(values: Namespace, services: Services, console: Console) -> int
     terminal = LocalTerminal(input_fd=0, output_fd=1, error_fd=2)
     async with services.gateway().connect(record.id) as connection:
         attached = AttachedTerminal(
-            connection=connection, terminal=terminal, progress=FanOut(observers=())
+            connection=connection,
+            terminal=terminal,
+            progress=FanOut(observers=()),
+            note=console.note,
         )
         ended = await follow(attached, connection, terminal, console)
     console.note(f"The agent has ended. Go on with: bbox review {record.id}")
@@ -199,6 +230,10 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
     validate_patterns(env_forward)
     for text in allow_hosts:
         parse_host_rule(text)
+    parse_port_forwards(values.port)
+    if values.learn:
+        check_learning(values)
+        values.egress_profile = EgressProfile.PERMISSIVE
     return RunParams(
         workspace_uri=_workspace_uri(values.workspace, services),
         agent=values.agent,
@@ -206,6 +241,7 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
         args=tuple(values.args),
         options=RunOptions(
             program=values.exec,
+            ask=values.ask,
             env_forward=env_forward,
             cpus=_cpus(values.cpus),
             memory_mib=parse_mib(values.memory) or None,
@@ -222,10 +258,21 @@ def _params(values: Namespace, services: Services, terminal: UserTerminal) -> Ru
             acknowledge_direct=values.yes,
             trace=values.trace,
             excludes=split_words(values.exclude),
+            ports=tuple(values.port),
             import_settings=not values.no_settings,
+            pull=PullPolicy(values.pull) if values.pull else None,
+            image_cache=not values.no_image_cache,
+            name=_name(values),
         ),
         terminal=size_message(terminal.size()),
     )
+
+
+def _name(values: Namespace) -> str | None:
+    """Of a run of an image (compat CLI-72). Raises: agent.invalid-name."""
+    if values.command != "run-image":
+        return None
+    return agent_name(values.name or derive_name(values.image))
 
 
 def _check_mode(values: Namespace) -> None:
@@ -253,11 +300,11 @@ def _workspace_uri(given: str | None, services: Services) -> str:
 
 
 def _image(given: str | None, services: Services) -> str | None:
-    """The image; a layout's relative path is that of this process, not of the host's."""
+    """The image; a relative path of a layout or an archive is this process's, not the host's."""
     prefix, _, path = (given or "").partition(":")
-    if prefix != "oci" or not path or path.startswith("/"):
+    if prefix not in LOCAL_IMAGES or not path or path.startswith("/"):
         return given
-    return f"oci:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
+    return f"{prefix}:{os.path.join(services.directory, path)}"  # noqa: PTH118 (as the user wrote it)
 
 
 def _tell_exit(status: ExitStatus, console: Console) -> None:

@@ -11,9 +11,11 @@ from bbox_server.application.export_trace import ExportTrace
 from bbox_server.application.find_session import FindSession
 from bbox_server.application.plan_run import PlanRun
 from bbox_server.application.resolve_config import ResolveConfig
+from bbox_server.application.tend_cache import TendCache
 from bbox_server.domain.agent import AgentRegistry
 from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
+from bbox_server.domain.egress.kept import KeptRules
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.login import LoginStore
 from bbox_server.domain.progress import ProgressObserver
@@ -43,6 +45,7 @@ class Services:
 
     Attributes:
         directory: Where the command was started, links resolved.
+        kept: Rules of the user's config, the usual file or another one.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -55,8 +58,10 @@ class Services:
     diagnose: Callable[[], Diagnose]
     explain: Callable[[], ExplainPath]
     plan: Callable[[ProgressObserver], PlanRun]
+    cache: Callable[[], TendCache]
     logs: SessionLogs
     trace: Callable[[], ExportTrace]
     desk: Desk
+    kept: Callable[[HostPath | None], KeptRules]
     configs: Callable[[], ResolveConfig]
     config_writer: Callable[[], ConfigWriter]

@@ -10,6 +10,7 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import SessionEvent
 from bbox_server.domain.terminal import OutputStream
 from bbox_server.entrypoints.session_host.host import Host
+from bbox_server.entrypoints.session_host.network_requests import NetworkRequests
 from bbox_server.entrypoints.session_host.requests import (
     run_request,
     terminal_size,
@@ -65,6 +66,7 @@ class HostClient:
         self._following: asyncio.Task[None] | None = None
         self._views: dict[str, tuple[SharedTerminal, TerminalView]] = {}
         self._pump_tasks: set[asyncio.Task[None]] = set()
+        self._network = NetworkRequests(host.services.network, host.services.session)
         self._answers: dict[str, Answer] = {
             "bbox/run": self._run,
             "bbox/sessions/get": self._get,
@@ -78,6 +80,7 @@ class HostClient:
             "bbox/terminal/ack": self._ack,
             "bbox/terminal/close": self._close,
             **ReviewRequests(host=host).answers(),
+            **self._network.answers(),
         }
 
     async def serve(self) -> None:
@@ -91,6 +94,7 @@ class HostClient:
                 self._close_views()
         finally:
             self._close_views()
+            await self._network.attend(answers=False)
 
     async def _handle(self, method: str, params: JsonObject) -> JsonObject:
         if method == "initialize":
@@ -147,6 +151,7 @@ class HostClient:
     async def _subscribe(self, params: SubscribeParams) -> Done:
         if self._following is not None:
             self._following.cancel()
+        await self._network.attend(answers=params.answers_network)
         self._following = self._start(self._host.hub.follow(params.from_seq, self._send_event))
         return DONE
 
@@ -154,6 +159,7 @@ class HostClient:
         if self._following is not None:
             self._following.cancel()
             self._following = None
+        await self._network.attend(answers=False)
         return DONE
 
     async def _open(self, params: TerminalOpenParams) -> TerminalOpened:

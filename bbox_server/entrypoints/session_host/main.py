@@ -16,8 +16,9 @@ from bbox_server.entrypoints.session_host.services import HostServices
 
 READ_LIMIT_BYTES: Final = 1 << 16
 FIRST_CLIENT_S: Final = 20.0
-# A client that goes to come back at once (one command after another) finds the same host.
-LINGER_S: Final = 0.2
+# A client that goes to come back at once (one command after another, each of which loads for half a
+# second) finds the same host.
+LINGER_S: Final = 1.0
 # Turns of the loop in which a connection that waits is accepted.
 ACCEPT_TURNS: Final = 20
 

@@ -7,12 +7,19 @@ from bbox_server.domain.change import ChangeId, HunkId
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.portforward import parse_port_forwards
 from bbox_server.domain.review import Verdict
-from bbox_server.domain.run import GitAccess, LoginOptions, ResourceRequest, RunRequest
+from bbox_server.domain.run import (
+    GitAccess,
+    LoginOptions,
+    PullRequest,
+    ResourceRequest,
+    RunRequest,
+)
 from bbox_server.domain.settings import SettingsImport
 from bbox_server.domain.terminal import TerminalSize
 from bbox_server.domain.workspace import HostPath
-from bbox_server.wire.review_request import DecideParams
+from bbox_server.wire.review_request import DecideParams, FlushApplyParams, FlushPlanParams
 from bbox_server.wire.run import RunParams, TerminalSizeMessage
 from bbox_server.wire.workspace_uri import workspace_path
 
@@ -30,6 +37,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         agent=params.agent,
         image=params.image or "",
         program=options.program,
+        ask=options.ask,
         arguments=params.args,
         workspace=workspace_path(params.workspace_uri),
         environ=environ,
@@ -40,12 +48,15 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         egress_profile=options.egress_profile,
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
+        forwards=parse_port_forwards(options.ports),
         config_file=None if options.config_file is None else HostPath(options.config_file),
         git=GitAccess(token=options.git_token, ssh_agent=options.git_ssh_agent),
         trace=options.trace or environ.get("BBOX_TRACE") == "1",
         mode=options.workspace_mode,
         acknowledged=options.acknowledge_direct,
         login=LoginOptions(save=options.save_login, seed=options.seed_login, inside=options.log_in),
+        name=options.name,
+        pull=PullRequest(policy=options.pull, afresh=not options.image_cache),
         settings=SettingsImport(enabled=None if options.import_settings else False),
     )
 
@@ -70,3 +81,8 @@ def decisions(params: DecideParams) -> tuple[Decision, ...]:
 def confirmed(params: DecideParams) -> frozenset[PurePosixPath]:
     """The build files that the user was shown."""
     return frozenset(PurePosixPath(path) for path in params.confirmed)
+
+
+def unsaved(params: FlushPlanParams | FlushApplyParams) -> frozenset[PurePosixPath]:
+    """The paths whose newest text is in an editor only."""
+    return frozenset(PurePosixPath(path) for path in params.unsaved)

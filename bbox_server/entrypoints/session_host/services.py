@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from bbox_server.application.open_review import OpenReview, ReviewParts
 from bbox_server.application.run_agent import RunAgent
+from bbox_server.application.steer_network import SteerNetwork
 from bbox_server.domain.progress import ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
@@ -42,6 +43,7 @@ class HostServices:
     observer: Callable[[], SessionObserver]
     announce_to: Callable[[Callable[[SessionEvent], None]], None]
     terminal_record: tuple[Read, Callable[[], int]]
+    network: SteerNetwork
     run: Callable[[UserTerminal, ProgressObserver], RunAgent]
     review: Callable[[], OpenReview]
     review_parts: Callable[[SessionRecord, SessionDirectories], ReviewParts]

@@ -142,8 +142,13 @@ class _Decoding:
 
 
 def _to_leave_out(detail: ErrorDetails) -> KeyPath:
-    """The value with the fault. Of a list the whole item: half a host is another host."""
+    """The value with the fault. Of a list the whole item: half a host is another host.
+
+    So is half a provider, and a key would go to it.
+    """
     path = detail["loc"][:-1] if detail["type"] == "missing" else detail["loc"]
+    if path[:1] == ("agents",) and path[2:3] == ("providers",):
+        return path[:4]
     item = next((end for end, part in enumerate(path, 1) if isinstance(part, int)), len(path))
     return path[:item]
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bbox_server.infra.config.keys_model import KeysModel
+from bbox_server.infra.config.provider_model import ProviderModel, ProviderName
 from bbox_server.infra.config.scalars import (
     AgentMcpMode,
     AnyValue,
@@ -31,6 +33,7 @@ from bbox_server.infra.config.scalars import (
     Switch,
     Text,
 )
+from bbox_server.infra.config.service_model import ProxyUrl, Services
 
 
 class Section(BaseModel):
@@ -80,10 +83,18 @@ class ReviewModel(Section):
 
 
 class NetworkModel(Section):
-    """What every guest may reach, beside its profile."""
+    """What every guest may reach, beside its profile, and how."""
 
     allow_hosts: tuple[HostModel, ...] | None = key(
         "Hosts.", [{"name": "api.example.com", "ports": [443]}]
+    )
+    services: Services | None = key(
+        "HTTP services of this host. In the global file only.", [{"name": "tickets", "port": 8080}]
+    )
+    proxy: ProxyUrl | None = key(
+        "The HTTP proxy that this host needs, instead of HTTPS_PROXY; empty for none. "
+        "In the global file only.",
+        "http://proxy.example.com:3128",
     )
 
 
@@ -254,6 +265,9 @@ class AgentModel(Section):
     egress_profile: Profile = key("The network profile.", "standard")
     egress_hosts: EgressHostsModel | None = key("Hosts of an agent of your own, by profile.", {})
     allow_hosts: tuple[HostModel, ...] | None = key("More hosts.", [{"name": "api.example.com"}])
+    providers: dict[ProviderName, ProviderModel] | None = key(
+        "Providers of your own, whose keys stay on the host. In the global file only.", {}
+    )
     mcp: AgentMcpModel | None = key("MCP servers.", {})
     settings_import: SettingsModel | None = key("Your own settings.", {})
 
@@ -270,6 +284,7 @@ class ConfigModel(Section):
     git: GitModel | None = key("What of your git access the guest may use.", {})
     settings_import: SettingsModel | None = key("Your own settings of an agent.", {})
     auth: AuthModel | None = key("An agent's own login. In the global file only.", {})
+    keys: KeysModel | None = key("Limits for a session's use of your providers' keys.", {})
     runtime: RuntimeModel | None = key("Accepted for compatibility.", {})
     agents: dict[Annotated[str, Field(max_length=256)], AgentModel | None] | None = key(
         "Agents by name: changes of a built-in one, or one of your own.", {}

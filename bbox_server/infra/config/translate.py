@@ -23,6 +23,7 @@ from bbox_server.domain.config.mcp_section import (
     McpWorkloadTools,
 )
 from bbox_server.domain.config.problem import Fault, KeyPath
+from bbox_server.domain.config.provider_section import ProviderSection
 from bbox_server.domain.config.sections import (
     AuthSection,
     Config,
@@ -36,6 +37,7 @@ from bbox_server.domain.config.sections import (
 )
 from bbox_server.domain.egress.profile import EgressProfile
 from bbox_server.domain.egress.rule import HostRule, host_rule
+from bbox_server.domain.key_limits import KeyLimits
 from bbox_server.domain.settings import (
     SettingsCategory,
     SettingsFormat,
@@ -43,6 +45,7 @@ from bbox_server.domain.settings import (
     SettingsKind,
 )
 from bbox_server.infra.config import model as models
+from bbox_server.infra.config.provider_model import ProviderModel
 
 _S = TypeVar("_S")
 
@@ -56,16 +59,26 @@ def config_of(model: models.ConfigModel) -> tuple[Config, tuple[Fault, ...]]:
         defaults=_same(DefaultsSection, model.defaults),
         workspace=_same(WorkspaceSection, model.workspace),
         review=_same(ReviewSection, model.review),
-        network=NetworkSection(allow_hosts=_hosts(_network(model))),
+        network=_network_section(model.network or models.NetworkModel()),
         image=_same(ImageSection, model.image),
         mcp=_mcp(model.mcp or models.McpModel()),
         git=_same(GitSection, model.git),
         settings_import=_settings(model.settings_import),
         auth=_same(AuthSection, model.auth),
+        keys=_same(KeyLimits, model.keys),
         runtime=_same(RuntimeSection, model.runtime),
         agents={name: agent_of(agent) for name, agent in _agents(model)},
     )
     return config, tuple(_udp(model))
+
+
+def _network_section(model: models.NetworkModel) -> NetworkSection:
+    services = model.services
+    return NetworkSection(
+        allow_hosts=_hosts(model.allow_hosts),
+        services=None if services is None else tuple(one.service for one in services),
+        proxy=model.proxy,
+    )
 
 
 def _network(model: models.ConfigModel) -> tuple[models.HostModel, ...] | None:
@@ -180,9 +193,18 @@ def agent_of(model: models.AgentModel) -> AgentSection:
         egress_profile=model.egress_profile,
         egress_hosts=_egress_hosts(model.egress_hosts),
         allow_hosts=_hosts(model.allow_hosts),
+        providers=_providers(model.providers),
         mcp=_agent_mcp(model.mcp or models.AgentMcpModel()),
         settings_import=_settings(model.settings_import),
     )
+
+
+def _providers(
+    found: dict[str, ProviderModel] | None,
+) -> dict[str, ProviderSection] | None:
+    if found is None:
+        return None
+    return {name: _same(ProviderSection, model) for name, model in found.items()}
 
 
 def _egress_hosts(

@@ -15,6 +15,7 @@ from bbox_server.domain.config.problem import FindingKind, Layer, Position
 from bbox_server.domain.config.sections import Config
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
+from bbox_server.domain.hostservice import HostService
 from bbox_server.domain.image import PullPolicy
 from bbox_server.domain.settings import SettingsCategory, SettingsFormat, SettingsKind
 from bbox_server.infra.config.decode import decode_config
@@ -27,6 +28,8 @@ review: {enabled: yes, auto_accept: false, exclude_patterns: ["*.log"]}
 network:
   allow_hosts:
     - {name: API.example.com, ports: [443, 8443], protocol: 6}
+  services: [{name: tickets, port: 8080}]
+  proxy: http://proxy.example.com:3128
 image: {pull: if-not-present}
 mcp:
   enabled: true
@@ -65,12 +68,20 @@ agents:
     egress_profile: standard
     egress_hosts: {locked: [{name: a.dev}], standard: [{name: b.dev, ports: [22]}], permissive: []}
     allow_hosts: [{name: c.dev}]
+    providers:
+      acme-ai:
+        base_url: https://api.acme.dev/v1/
+        key: ACME_KEY
+        header: X-Acme-Key
+        prefix: "Token "
+        env: {ACME_URL: "${base_url}", ACME_TOKEN: "${placeholder}"}
     mcp:
       enabled: false
       mode: config
       authz: {profile: custom}
       inject: [{guest_path: .c.json, format: json, merge: {a: [1, true, 1.5, "x", null]}}]
     settings_import: {enabled: false, categories: {rules: false}}
+keys: {requests: 2000, requests_per_minute: 60, data: 500m}
 """
 
 
@@ -91,6 +102,8 @@ def test_every_key_is_decoded() -> None:
     assert config.review.enabled is True
     assert config.image.pull is PullPolicy.IF_NOT_PRESENT
     assert [str(rule) for rule in config.network.allow_hosts or ()] == ["api.example.com:443,8443"]
+    assert config.network.services == (HostService(name="tickets", port=8080),)
+    assert config.network.proxy == "http://proxy.example.com:3128"
     assert config.mcp.session_ttl == Seconds(5400)
     assert config.mcp.authz.profile is AuthzProfile.OBSERVE
     assert config.mcp.config is not None
@@ -166,10 +179,26 @@ def test_anchors_and_merges_work_as_elsewhere() -> None:
         ("network: {allow_hosts: [{ports: [1]}]}", "allow_hosts[0].name: it is missing"),
         ("network: {allow_hosts: [{name: a.b, ports: [0]}]}", "allow_hosts[0].ports[0]: a port"),
         ("network: {allow_hosts: [{name: a.b, protocol: 1}]}", "a protocol must be"),
+        ("network: {services: [{name: A, port: 1}]}", "services[0].name: 'A' is no name"),
+        ("network: {services: [{name: a, port: 4484}]}", "services[0].port: Port 4484"),
+        ("network: {services: [{name: a}]}", "services[0].port: it is missing"),
+        (
+            "network: {services: [{name: a, port: 1}, {name: a, port: 2}]}",
+            "f:1:11: network.services: The service a:2 has the name",
+        ),
+        ("network: {proxy: 'socks5://a'}", "network.proxy: The proxy for the guest's network"),
+        ("network: {proxy: 'http://u:p@a'}", "network.proxy: a password has no place"),
         ("agents: {a: {env_forward: ['*_K']}}", "agents.a.env_forward[0]: '*_K': leading star"),
         ("agents: {a: {image: 'A B'}}", "agents.a.image"),
         ("agents: {a: {command: acme}}", "it must be a list"),
         ("agents: {a: {default_env: {A: [1]}}}", "it must be a text, not a list"),
+        ("keys: {requests: 0}", "f:1:8: keys.requests: it must be a whole number from 1"),
+        ("keys: {requests_per_minute: 1.5}", "it must be a whole number from 1 to 1000000"),
+        ("keys: {requests: 99999999999999999999}", "it must be a whole number from 1"),
+        ("keys: {data: 0}", "it must be from 1m to 1048576m"),
+        ("keys: {data: 9x}", "keys.data"),
+        ("keys: {data: []}", "it must be a size"),
+        ("keys: {request: 1}", "did you mean requests?"),
         ("a: 1\na: 2", "f:2:1: the key 'a' is there twice"),
         ("bad: [", "no valid YAML"),
         ("a: *b", "has no anchor before it"),
@@ -236,7 +265,7 @@ def test_a_file_of_many_values_is_not_read_to_its_end() -> None:
 
 def test_every_value_knows_where_it_stands() -> None:
     found = decode_config(WHOLE.encode(), layer=Layer.GLOBAL, file="f")
-    assert found.positions["agents", "acme", "image"] == Position(line=29, column=5)
+    assert found.positions["agents", "acme", "image"] == Position(line=31, column=5)
     assert found.origin(("agents", "acme", "image")).file == "f"
 
 

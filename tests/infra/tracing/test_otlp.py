@@ -4,11 +4,14 @@
 import json
 import re
 import stat
+from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf import json_format
+from opentelemetry.proto.trace.v1.trace_pb2 import Status, TracesData
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import SessionId
@@ -102,3 +105,18 @@ def test_a_trace_that_can_not_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(BboxError) as raised:
         OtlpFiles(state=tmp_path, version="1").write(gone, (ROOT,))
     assert raised.value.code is ErrorCode.SESSION_CORRUPT
+
+
+def test_opentelemetrys_own_types_hold_the_document(files: OtlpFiles) -> None:
+    document = json.loads(Path(files.write(RECORD, (ROOT, PART, FAILED))).read_text())
+    for span in document["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        # OTLP writes ids as hexadecimal digits, protobuf's JSON bytes as base64.
+        for name in {"traceId", "spanId", "parentSpanId"} & span.keys():
+            span[name] = b64encode(bytes.fromhex(span[name])).decode()
+    data = json_format.Parse(json.dumps(document), TracesData())  # refuses what it does not know
+
+    (scope,) = data.resource_spans[0].scope_spans
+    parents = {span.parent_span_id for span in scope.spans} - {b""}
+    assert [span.name for span in scope.spans] == [ROOT.name, PART.name, FAILED.name]
+    assert parents <= {span.span_id for span in scope.spans}
+    assert scope.spans[2].status.code == Status.STATUS_CODE_ERROR

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bbox_server.domain.config.mcp_section import McpAggregation
 from bbox_server.domain.config.sections import Config
 from bbox_server.domain.egress.rule import HostRule
+from bbox_server.domain.hostservice import HostService
 
 HOSTS: Final = st.sampled_from(
     [
@@ -22,6 +23,9 @@ HOSTS: Final = st.sampled_from(
         HostRule(name="*.a.example.com", ports=(22,)),
         HostRule(name="b.example.org", ports=(443, 80)),
     ]
+)
+SERVICES: Final = st.sampled_from(
+    [HostService(name="tickets", port=8080), HostService(name="wiki", port=8081)]
 )
 TEXTS: Final = st.sampled_from(["A", "A*", "AB", "OPENAI_API_KEY", "CODEX_*", "x/y", "!x", "img"])
 NUMBERS: Final = st.sampled_from([1, 2, 3, 512, 2048, 4096, 8192, 500_000])
@@ -59,6 +63,7 @@ def _of(hint: object) -> st.SearchStrategy[Any]:
 def _plain(kind: type[Any]) -> st.SearchStrategy[Any]:
     known = {
         HostRule: HOSTS,
+        HostService: SERVICES,
         bool: st.booleans(),
         int: NUMBERS,
         float: NUMBERS,

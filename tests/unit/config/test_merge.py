@@ -170,3 +170,19 @@ def test_every_value_knows_whose_it_is() -> None:
 def test_without_a_workspaces_file_the_users_holds() -> None:
     mine = user("defaults: {cpus: 4}\nagents: {codex: {cpus: 8}}")
     assert merge_configs(mine, None, BASELINE).config == mine.config
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "held"),
+    [
+        ("", "requests: 5", (5, None)),
+        ("requests: 9", "requests: 5", (5, None)),
+        ("requests: 9", "requests: 50", (9, None)),
+        ("requests: 9, data: 2m", "data: 1m", (9, 1)),
+    ],
+)
+def test_a_workspace_only_lowers_the_limits_of_keys(
+    mine: str, theirs: str, held: tuple[int | None, int | None]
+) -> None:
+    keys = merged(f"keys: {{{mine}}}", f"keys: {{{theirs}}}").config.keys
+    assert (keys.requests, keys.data) == held

@@ -29,6 +29,7 @@ NARROWED: Final = frozenset(
     {
         *("cpus", "memory", "tmp_size", "egress_profile", "exclude_patterns", "allow_hosts"),
         *("forward_token", "forward_ssh_agent", "firmware_download", "env_forward", "mode"),
+        *("requests", "requests_per_minute", "data"),
     }
 )
 NARROWED_PATHS: Final = (("review", "enabled"), ("mcp", "enabled"), ("mcp", "authz"))
