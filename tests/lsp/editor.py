@@ -81,6 +81,12 @@ class Editor(RawClient):
 
         self.until("bbox/event", is_it)
 
+    def until_changes(self, session: str) -> None:
+        def is_it(event: Message) -> bool:
+            return (event["session"], event["kind"]) == (session, "changes")
+
+        self.until("bbox/event", is_it)
+
     def params(self, method: str) -> list[Message]:
         """Of all messages of a method, so far."""
         return [message["params"] for message in self.heard if message["method"] == method]

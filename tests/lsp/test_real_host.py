@@ -254,7 +254,7 @@ def test_a_run_that_is_stopped_waits_for_its_review(
 ) -> None:
     session = run(server, workspace, "write b.txt c\n", "wait")
     server.until_state(session, "running")
-    server.until("bbox/event", lambda event: event["kind"] == "changes")
+    server.until_changes(session)
     stopped = server.request("bbox/sessions/stop", session=session, mode=mode)
     assert stopped["state"] == "reviewing"
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]
@@ -267,10 +267,7 @@ def test_changes_are_told_while_the_agent_works(server: Editor, workspace: Path)
     view = {"session": session, "terminal": opened["terminal"]}
     server.request("bbox/terminal/input", **view, data=base64_of(b"\n"))
 
-    def is_change(event: dict[str, Any]) -> bool:
-        return (event["session"], event["kind"]) == (session, "changes")
-
-    server.until("bbox/event", is_change)
+    server.until_changes(session)
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]
     server.request("bbox/sessions/stop", session=session, mode="now")
 
@@ -294,7 +291,7 @@ def test_an_editor_is_told_of_a_host_that_was_killed_and_goes_on_with_the_next(
 ) -> None:
     session = run(server, workspace, "write b.txt c\n", "wait")
     server.until_state(session, "running")
-    server.until("bbox/event", lambda event: event["kind"] == "changes")
+    server.until_changes(session)
     os.kill(host_of(session), signal.SIGKILL)
     server.until("bbox/session/lost", lambda lost: lost["session"] == session)
     assert [item["path"] for item in changes(server, session)] == ["b.txt"]
