@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -34,6 +34,11 @@ COUNTER = {
     ],
     "egress_hosts": {"standard": [{"name": "example.org", "ports": [443]}]},
 }
+ASK = """
+for name in first second third; do curl -sS "https://$name.example.test"; echo "asked $name"; done
+read -r answer
+"""
+ASKER = {"image": CODEX_IMAGE, "command": ["bash", "-c", ASK]}
 EXTENSION_HOST = b"--type=extensionHost"
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 
@@ -91,6 +96,33 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
     assert changed.stdout.split("\n")[:-1] == [" M src/tally/money.py", "?? tests/test_money.py"]
 
 
+def write_agent(bbox: Bbox, name: str, agent: Mapping[str, object]) -> Path:
+    config = bbox.home / "config/broodbox/config.yaml"
+    config.parent.mkdir(parents=True, mode=0o700)
+    config.write_text(json.dumps({"agents": {name: agent}}))
+    config.chmod(0o600)
+    return config
+
+
+def test_a_name_that_no_rule_allows_waits_for_its_answer(
+    bbox: Bbox, project: Path, shots: str
+) -> None:
+    config = write_agent(bbox, "asker", ASKER)
+    rules: list[str] = []
+
+    def read_rules() -> None:
+        (session,) = bbox.sessions(project)
+        rules.append(bbox.run("network", "rules", session["id"], cwd=project).out)
+
+    with code_server(bbox.home, bbox.env) as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
+        check_scenario("network", places, timeout_s=500, on_step={"all is answered": read_rules})
+
+    asked = ("first", "second", "third")
+    assert [name in rules[0] for name in asked] == [True, False, True], rules
+    assert [name in config.read_text() for name in asked] == [False, False, True]
+
+
 def kill_extension_host() -> dict[int, bytes]:
     """End it as the kernel does when there is no memory; returns what it had started."""
     (host,) = (pid for pid, words in descendants(os.getpid()).items() if EXTENSION_HOST in words)
@@ -102,10 +134,7 @@ def kill_extension_host() -> dict[int, bytes]:
 def test_no_reload_and_no_crash_amid_much_output_loses_or_doubles_a_line(
     bbox: Bbox, project: Path, shots: str
 ) -> None:
-    config = bbox.home / "config/broodbox/config.yaml"
-    config.parent.mkdir(parents=True, mode=0o700)
-    config.write_text(json.dumps({"agents": {"counter": COUNTER}}))
-    config.chmod(0o600)
+    write_agent(bbox, "counter", COUNTER)
     with code_server(bbox.home, bbox.env) as url:
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots, "COUNT": str(LINES)}
         session_hosts: set[int] = set()

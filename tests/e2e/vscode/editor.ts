@@ -157,6 +157,15 @@ export class Editor {
     return found;
   }
 
+  /** Press a button of a notification. */
+  async press(label: string): Promise<void> {
+    const buttons = this.page.locator(".notification-list-item .monaco-button");
+    await buttons
+      .filter({ hasText: exactly(label) })
+      .first()
+      .click();
+  }
+
   async notifications(): Promise<string[]> {
     return await this.page.locator(".notification-list-item").allTextContents();
   }

@@ -9,6 +9,7 @@ import { isOver, isReviewable, reduce, type SessionView } from "../session/sessi
 import type {
   ChangeMessage,
   EventMessage,
+  QuestionMessage,
   TerminalData,
   TerminalEnded,
   TerminalSizeMessage,
@@ -20,6 +21,10 @@ export interface SessionListener {
   readonly changed: (session: Session) => void;
   readonly listed: (session: Session, before: ChangeList) => void;
   readonly warned: (text: string) => void;
+  readonly asked: (session: Session, question: QuestionMessage) => void;
+  readonly answered: (question: QuestionMessage) => void;
+  /** Its events are heard from now on; what waited before is in lists. */
+  readonly followed: (session: Session) => Promise<void>;
   readonly failed: (error: unknown) => void;
 }
 
@@ -68,9 +73,13 @@ export class Session implements TerminalOwner, vscode.Disposable {
   /** Hear of what happens, from where we are: after the start, and after the server was lost. */
   async follow(): Promise<void> {
     const session = this.#view.id;
-    await this.#server.request("bbox/subscribe", { session, fromSeq: this.#view.nextSeq });
+    const fromSeq = this.#view.nextSeq;
+    await this.#server.request("bbox/subscribe", { session, fromSeq, answersNetwork: true });
     await this.#openTerminal();
     this.refresh();
+    if (!isOver(this.#view.state)) {
+      await this.#listener.followed(this);
+    }
   }
 
   /** End the agent and its microVM; what it changed stays for review. */
@@ -107,6 +116,12 @@ export class Session implements TerminalOwner, vscode.Disposable {
     }
     if (step.notice !== undefined) {
       this.#listener.warned(step.notice);
+    }
+    if (step.question !== undefined) {
+      this.#listener.asked(this, step.question);
+    }
+    if (step.answered !== undefined) {
+      this.#listener.answered(step.answered);
     }
     if (step.areChangesStale) {
       this.refresh();

@@ -11,6 +11,7 @@ import type { SessionMessage } from "../wire/messages.js";
 import { AgentTerminal } from "./agent_terminal.js";
 import { SideContent } from "./content.js";
 import { HunkLenses } from "./hunk_lenses.js";
+import { NetworkQuestions } from "./network_questions.js";
 import { Notices } from "./notices.js";
 import type { ServerProgram } from "./server_program.js";
 import { Session } from "./session.js";
@@ -141,6 +142,9 @@ export class Workbench implements vscode.Disposable {
     this.#control?.dispose();
     const view = viewOf(message, Date.now() / 1000);
     const control = new ReviewControl(view.agent, vscode.Uri.file(view.workspace));
+    const questions = new NetworkQuestions(this.server, (error) => {
+      this.fail(error);
+    });
     const session = new Session(this.server, view, terminal, {
       changed: ({ view, list }) => {
         this.#status.show(view, list);
@@ -154,6 +158,13 @@ export class Workbench implements vscode.Disposable {
       warned: (text) => {
         this.#notices.warn(text);
       },
+      asked: ({ view }, question) => {
+        questions.ask(view.id, view.agent, question);
+      },
+      answered: (question) => {
+        questions.answeredElsewhere(question);
+      },
+      followed: ({ view }) => questions.askOpen(view.id, view.agent),
       failed: (error) => {
         this.#notices.log(explain(error));
       },

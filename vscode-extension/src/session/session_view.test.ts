@@ -70,6 +70,15 @@ describe("reduce", () => {
     expect(reduce(RUNNING, warning).notice).toBeUndefined();
   });
 
+  it("asks for a name that the guest waits for, unless it was asked before", () => {
+    const question = { host: "files.test", port: 443 };
+    const ask = event(1, "network.ask", question);
+    expect(reduce(RUNNING, ask).question).toEqual(question);
+    expect(reduce(RUNNING, { ...ask, ts: ATTACHED_AT - 1 }).question).toBeUndefined();
+    const answered = event(1, "network.answered", { ...question, answer: "once" });
+    expect(reduce(RUNNING, answered).answered).toEqual(question);
+  });
+
   it("lists the changes again after any event that may change them", () => {
     const kinds = ["changes", "review", "flush", "network.blocked"] as const;
     const stale = kinds.map((kind) => reduce(VIEW, event(1, kind)).areChangesStale);

@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { EventMessage, SessionMessage, SessionState } from "../wire/messages.js";
+import type {
+  EventMessage,
+  QuestionMessage,
+  SessionMessage,
+  SessionState,
+} from "../wire/messages.js";
+import { questionOf } from "./network_question.js";
 
 /** A session as the user sees it. Values only: each event makes a new one. */
 export interface SessionView {
@@ -25,6 +31,10 @@ export interface Step {
   readonly line?: Line;
   /** A warning that can't be in the terminal, whose screen is the agent's. */
   readonly notice?: string;
+  /** A name that the guest waits for. */
+  readonly question?: QuestionMessage;
+  /** A name that somebody has answered for, here or in another client. */
+  readonly answered?: QuestionMessage;
   readonly areChangesStale: boolean;
 }
 
@@ -74,6 +84,7 @@ export function reduce(view: SessionView, event: EventMessage): Step {
   return {
     view: { ...view, state: stateAfter(view.state, event), nextSeq: event.seq + 1 },
     ...words(view, event),
+    ...asked(view, event),
     areChangesStale: STALE_AFTER.has(event.kind),
   };
 }
@@ -94,6 +105,17 @@ function words(view: SessionView, event: EventMessage): Pick<Step, "line" | "not
     return { line: { text: said, tone: isWarning ? "warning" : "plain" } };
   }
   return event.ts < view.attachedAt ? {} : { notice: said };
+}
+
+/** A question of before is in the list of those that are still open, if it is. */
+function asked(view: SessionView, event: EventMessage): Pick<Step, "question" | "answered"> {
+  const isHistory = event.ts < view.attachedAt;
+  const question = isHistory ? undefined : questionOf(event, "network.ask");
+  const answered = questionOf(event, "network.answered");
+  return {
+    ...(question === undefined ? {} : { question }),
+    ...(answered === undefined ? {} : { answered }),
+  };
 }
 
 function saidBy(event: EventMessage): string {
