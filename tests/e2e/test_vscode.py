@@ -26,19 +26,20 @@ COUNT_TWICE = (
     f'count() {{ seq -f "line %07.0f" "$1" "$2"; }}; count 1 {LINES}; read -r answer; '
     f'count {LINES + 1} {2 * LINES}; read -r answer; echo "it said $answer"'
 )
+HOSTS = {"standard": [{"name": "example.org", "ports": [443]}]}
 COUNTER = {
     "image": CODEX_IMAGE,
     "command": [
         *("bash", "-c"),
         COUNT_TWICE,
     ],
-    "egress_hosts": {"standard": [{"name": "example.org", "ports": [443]}]},
+    "egress_hosts": HOSTS,
 }
 ASK = """
 for name in first second third; do curl -sS "https://$name.example.test"; echo "asked $name"; done
 read -r answer
 """
-ASKER = {"image": CODEX_IMAGE, "command": ["bash", "-c", ASK]}
+ASKER = {"image": CODEX_IMAGE, "command": ["bash", "-c", ASK], "egress_hosts": HOSTS}
 EXTENSION_HOST = b"--type=extensionHost"
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 

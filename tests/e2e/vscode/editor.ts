@@ -166,6 +166,18 @@ export class Editor {
       .click();
   }
 
+  /** Answer a dialog that covers the window; returns what it said. */
+  async dialog(button: string): Promise<string> {
+    const dialog = this.page.locator(".monaco-dialog-box");
+    const text = (await dialog.locator(".dialog-message-container").textContent()) ?? "";
+    await dialog
+      .locator(".monaco-button")
+      .filter({ hasText: exactly(button) })
+      .click();
+    await dialog.waitFor({ state: "hidden" });
+    return text;
+  }
+
   async notifications(): Promise<string[]> {
     return await this.page.locator(".notification-list-item").allTextContents();
   }

@@ -84,6 +84,9 @@ async function apply(editor: Editor): Promise<void> {
   await editor.lensAt("start", "Accepted");
   step("apply");
   await editor.command("BBox: Apply accepted changes");
+  const plan = await editor.dialog("Apply");
+  assert.match(plan, /write src\/tally\/money\.py/);
+  assert.match(plan, /write tests\/test_money\.py/);
   await editor.notification("2 changes applied.");
   await editor.shot("vscode-applied");
   const rows = await until("the applied changes to go", async () => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { cutSequence, QUESTION, takeAnswers } from "../session/drawn_question.js";
+import { cutSequence, hasBell, QUESTION, takeAnswers } from "../session/drawn_question.js";
 import type { Line } from "../session/session_view.js";
 import { TerminalPosition } from "../session/terminal_position.js";
 import type { TerminalData, TerminalSizeMessage } from "../wire/messages.js";
@@ -12,6 +12,8 @@ export interface TerminalOwner {
   readonly resize: (size: TerminalSizeMessage) => void;
   readonly acknowledge: (byte: number) => void;
   readonly closed: () => void;
+  /** The agent rings the bell. */
+  readonly ring: () => void;
 }
 
 const DEFAULT_SIZE: TerminalSizeMessage = { cols: 80, rows: 24 };
@@ -71,6 +73,11 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
     return this.#isClosed;
   }
 
+  /** Whether the user looks at it, as far as the editor tells. */
+  get isSeen(): boolean {
+    return vscode.window.state.focused && vscode.window.activeTerminal === this.#terminal;
+  }
+
   /** The panel's size, once it is on the screen. */
   async size(): Promise<TerminalSizeMessage> {
     await this.#opened.given;
@@ -106,6 +113,9 @@ export class AgentTerminal implements vscode.Pseudoterminal, vscode.Disposable {
     const [whole, rest] = cutSequence(this.#incomplete + text);
     this.#incomplete = rest;
     this.#write(this.#position.ask() ? whole + QUESTION : whole);
+    if (hasBell(whole)) {
+      this.#owner?.ring();
+    }
   }
 
   open(dimensions: vscode.TerminalDimensions | undefined): void {

@@ -2,7 +2,14 @@
 import * as vscode from "vscode";
 
 import type { Server } from "../server/server.js";
-import type { SessionMessage } from "../wire/messages.js";
+import {
+  numberFault,
+  optionsOf,
+  wordsOf,
+  type RunChoice,
+  type TypedOptions,
+} from "../session/run_choice.js";
+import type { EgressProfile, SessionMessage } from "../wire/messages.js";
 
 /** The folder that an agent works on: the only one, or the one that is chosen. */
 export async function pickFolder(): Promise<vscode.WorkspaceFolder | undefined> {
@@ -16,18 +23,101 @@ export async function pickFolder(): Promise<vscode.WorkspaceFolder | undefined> 
   return folders[0];
 }
 
-/** The name of an agent; those that can run now come first, each part in the server's order. */
-export async function pickAgent(server: Server): Promise<string | undefined> {
+const ANY_IMAGE = "Any image…";
+
+/**
+ * An agent or an image. The last choice comes first, then what can run now, each part in the
+ * server's order.
+ */
+export async function pickAgent(server: Server, last?: RunChoice): Promise<RunChoice | undefined> {
   const { agents } = await server.request("bbox/agents/list", {});
   const items = agents.map((agent) => ({
     label: agent.name,
     description: agent.description,
     detail: agent.available ? "" : `Has to be got first: ${agent.missing.join(", ")}`,
-    isAvailable: agent.available,
+    rank: Number(agent.name !== last?.agent) + Number(!agent.available),
   }));
-  items.sort((a, b) => Number(b.isAvailable) - Number(a.isAvailable));
+  items.sort((a, b) => a.rank - b.rank);
+  const image = { label: ANY_IMAGE, description: "a program in an OCI image", detail: "", rank: 9 };
   const placeHolder = "Which agent is to work in the microVM?";
-  return (await vscode.window.showQuickPick(items, { placeHolder }))?.label;
+  const picked = await vscode.window.showQuickPick([...items, image], { placeHolder });
+  if (picked === image) {
+    return await askForImage(last);
+  }
+  return picked && { agent: picked.label };
+}
+
+async function askForImage(last: RunChoice | undefined): Promise<RunChoice | undefined> {
+  const image = await vscode.window.showInputBox({
+    prompt: "An OCI image: NAME:TAG, oci:DIRECTORY or docker-archive:FILE",
+    value: last?.image ?? "",
+    ignoreFocusOut: true,
+  });
+  if (image === undefined || image.trim() === "") {
+    return undefined;
+  }
+  const args = await askForArguments("The command to run; nothing for the image's own.");
+  return args && { image: image.trim(), ...(args.length === 0 ? {} : { args }) };
+}
+
+/** Words for the agent's command line; undefined if the user wants none of it any more. */
+async function askForArguments(prompt: string): Promise<readonly string[] | undefined> {
+  const line = await vscode.window.showInputBox({
+    prompt,
+    ignoreFocusOut: true,
+    validateInput: (text) => (wordsOf(text) === undefined ? "A quote is not closed." : undefined),
+  });
+  return line === undefined ? undefined : wordsOf(line);
+}
+
+const PROFILES: readonly {
+  readonly label: string;
+  readonly detail: string;
+  readonly profile: EgressProfile | "";
+}[] = [
+  { label: "Default", detail: "What your config says for this agent.", profile: "" },
+  {
+    label: "standard",
+    detail: "Its provider, git hosts, and the package hosts that your clients are set up for.",
+    profile: "standard",
+  },
+  { label: "locked", detail: "Its provider alone.", profile: "locked" },
+  {
+    label: "permissive",
+    detail: "Any name and public address; private ones never.",
+    profile: "permissive",
+  },
+];
+
+/** How to run it, step by step; each is left at the default with Enter. */
+export async function askForOptions(choice: RunChoice): Promise<RunChoice | undefined> {
+  const args = choice.image === undefined ? await askForArguments(ARGUMENTS) : [];
+  const typed = args && (await askForMachine());
+  if (args === undefined || typed === undefined) {
+    return undefined;
+  }
+  return { ...choice, ...(args.length === 0 ? {} : { args }), options: optionsOf(typed) };
+}
+
+async function askForMachine(): Promise<TypedOptions | undefined> {
+  const cpus = await askForNumber("How many CPUs?");
+  const memoryMib = cpus === undefined ? undefined : await askForNumber("How much memory, in MiB?");
+  if (cpus === undefined || memoryMib === undefined) {
+    return undefined;
+  }
+  const placeHolder = "How much of the network may it reach?";
+  const picked = await vscode.window.showQuickPick(PROFILES, { placeHolder, ignoreFocusOut: true });
+  return picked && { cpus, memoryMib, egressProfile: picked.profile };
+}
+
+const ARGUMENTS = "A prompt or arguments for the agent, quoted as in a shell; nothing for none.";
+
+async function askForNumber(prompt: string): Promise<string | undefined> {
+  return await vscode.window.showInputBox({
+    prompt: `${prompt} Nothing for the default.`,
+    validateInput: numberFault,
+    ignoreFocusOut: true,
+  });
 }
 
 /** A session of a folder that is not over. */

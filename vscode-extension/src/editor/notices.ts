@@ -21,6 +21,20 @@ export class Notices implements vscode.Disposable {
     vscode.window.showWarningMessage(text).then(undefined, () => undefined);
   }
 
+  /** An agent has ended, perhaps long after the user has turned to something else. */
+  finished(agent: string, undecided: number): void {
+    this.#log.info(`${agent} has ended; ${undecided} to decide`);
+    if (undecided > 0) {
+      const changes = undecided === 1 ? "1 change waits" : `${undecided} changes wait`;
+      this.#suggest(`${agent} has ended. ${changes} for your review.`, "Review", showChanges);
+    }
+  }
+
+  /** An agent waits for its user. */
+  called(agent: string, show: () => Promise<void>): void {
+    this.#suggest(`${agent} calls for you.`, "Show Its Terminal", show);
+  }
+
   /** A failure, with the way to its remedy. */
   fail(error: unknown): void {
     if (error instanceof ServerNotFound) {
@@ -45,6 +59,15 @@ export class Notices implements vscode.Disposable {
       });
   }
 
+  #suggest(text: string, button: string, act: () => Promise<void>): void {
+    vscode.window
+      .showInformationMessage(text, button)
+      .then((answer) => (answer === button ? act() : undefined))
+      .then(undefined, (failure: unknown) => {
+        this.fail(failure);
+      });
+  }
+
   dispose(): void {
     this.#log.dispose();
   }
@@ -55,4 +78,8 @@ async function openSetting(name: string): Promise<void> {
   const isRemote = vscode.env.remoteName !== undefined;
   const command = isRemote ? "openRemoteSettings" : "openSettings";
   await vscode.commands.executeCommand(`workbench.action.${command}`, { query: name });
+}
+
+async function showChanges(): Promise<void> {
+  await vscode.commands.executeCommand("workbench.view.scm");
 }

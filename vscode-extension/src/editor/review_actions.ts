@@ -1,55 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { bulkOf, type Bulk } from "../review/bulk.js";
+import { bulkOf, rejectionsOf, type Bulk } from "../review/bulk.js";
 import { changeById, decision } from "../review/change_list.js";
-import { isEmpty, leftOut, wordsOf } from "../review/flush_words.js";
 import { failureOf } from "../server/failure.js";
 import type { Server } from "../server/server.js";
 import type {
   ChangeMessage,
   DecidableVerdict,
   DecisionMessage,
-  FlushMessage,
-  PlanMessage,
+  HunkMessage,
 } from "../wire/messages.js";
 import type { Session } from "./session.js";
-import { sideUri } from "./side_uri.js";
 
 const ACCEPT = "Accept";
-const APPLY = "Apply the rest";
-const UNDO = "Undo";
+const REJECT = "Reject";
 const ALL = "Accept All";
 const WITHOUT = "Without Them";
+/** Rejecting more than so many at once is asked for: it may have been a slip. */
+const MANY = 1;
 
-/** What the user does to a session's changes. */
+/** What the user decides on a session's changes. */
 export class ReviewActions {
   readonly #server: Server;
 
   constructor(server: Server) {
     this.#server = server;
-  }
-
-  /** The diff of a change; nothing if there is none of that id any more. */
-  async open(session: Session, id: unknown): Promise<void> {
-    const change = typeof id === "string" ? changeById(session.list, id) : undefined;
-    if (change !== undefined) {
-      const { left, right } = sides(session, change);
-      const name = change.path.split("/").at(-1) ?? change.path;
-      const title = `${name} (snapshot ↔ ${session.view.agent})`;
-      await vscode.commands.executeCommand("vscode.diff", left, right, title);
-    }
-  }
-
-  async openAll(session: Session): Promise<void> {
-    const resources = session.list.changes
-      .filter((change) => change.withheld === undefined)
-      .map((change) => {
-        const { left, right } = sides(session, change);
-        return [vscode.Uri.joinPath(session.root, change.path), left, right];
-      });
-    const title = `${session.view.agent}'s changes`;
-    await vscode.commands.executeCommand("vscode.changes", title, resources);
   }
 
   /** Decide on a change, or on one of its hunks. */
@@ -69,15 +45,25 @@ export class ReviewActions {
       );
       return;
     }
+    await this.decideOn(session, change, verdict, found);
+  }
+
+  /** Decide on what is on the screen. */
+  async decideOn(
+    session: Session,
+    change: ChangeMessage,
+    verdict: DecidableVerdict,
+    hunk?: HunkMessage,
+  ): Promise<void> {
     if (verdict === "accepted" && !(await isConfirmed(change))) {
       return;
     }
-    await this.#send(session, [decision(change, verdict, found)]);
+    await this.#send(session, [decision(change, verdict, hunk)]);
   }
 
-  /** Accept what is undecided, but for what has to be decided on its own. */
-  async acceptAll(session: Session): Promise<void> {
-    const bulk = bulkOf(session.list);
+  /** Accept what is undecided of these, but for what has to be decided on its own. */
+  async acceptMany(session: Session, changes: readonly ChangeMessage[]): Promise<void> {
+    const bulk = bulkOf(changes);
     const isWithBuildFiles = bulk.buildFiles.length > 0 ? await areConfirmed(bulk) : false;
     if (isWithBuildFiles === undefined) {
       return;
@@ -93,37 +79,33 @@ export class ReviewActions {
     }
   }
 
+  /** Reject all of these. */
+  async rejectMany(session: Session, changes: readonly ChangeMessage[]): Promise<void> {
+    const decisions = rejectionsOf(changes);
+    if (decisions.length > MANY) {
+      const text = `Reject ${decisions.length} changes?`;
+      const detail = "They stay with the session until it is discarded, and can be taken back.";
+      const options = { modal: true, detail };
+      if ((await vscode.window.showWarningMessage(text, options, REJECT)) !== REJECT) {
+        return;
+      }
+    }
+    if (decisions.length > 0) {
+      await this.#send(session, decisions);
+    }
+  }
+
+  /** Set several changes back to undecided. */
+  async takeBackMany(session: Session, changes: readonly ChangeMessage[]): Promise<void> {
+    await this.#send(
+      session,
+      changes.map((change) => decision(change, "undecided")),
+    );
+  }
+
   async undoDecision(session: Session): Promise<void> {
-    await this.#server.request("bbox/review/undo", { session: session.view.id });
-    session.refresh();
-  }
-
-  /** Write what is accepted into the workspace. */
-  async apply(session: Session): Promise<void> {
-    const params = { session: session.view.id };
-    const plan = await this.#server.request("bbox/flush/plan", params);
-    if (isEmpty(plan)) {
-      await vscode.window.showInformationMessage("Nothing is accepted yet.");
-      return;
-    }
-    if (!(await isPlanAgreed(plan))) {
-      return;
-    }
-    const flush = await this.#server.request("bbox/flush/apply", {
-      ...params,
-      planHash: plan.planHash,
-    });
-    session.refresh();
-    await this.#report(session, flush);
-  }
-
-  async undoApply(session: Session, flush?: number): Promise<void> {
-    const undone = await this.#server.request("bbox/flush/undo", {
-      session: session.view.id,
-      ...(flush === undefined ? {} : { flush }),
-    });
-    session.refresh();
-    await this.#report(session, undone);
+    const undone = await this.#server.request("bbox/review/undo", { session: session.view.id });
+    session.adopt(undone);
   }
 
   async #send(
@@ -133,12 +115,13 @@ export class ReviewActions {
   ): Promise<void> {
     const { revision } = session.list;
     try {
-      await this.#server.request("bbox/review/decide", {
+      const reviewed = await this.#server.request("bbox/review/decide", {
         session: session.view.id,
         revision,
         decisions,
         confirmed,
       });
+      session.adopt(reviewed);
     } catch (error) {
       // What was clicked is gone: show what there is now, then say so.
       if (failureOf(error)?.code === "review.stale") {
@@ -146,27 +129,7 @@ export class ReviewActions {
       }
       throw error;
     }
-    session.refresh();
   }
-
-  async #report(session: Session, flush: FlushMessage): Promise<void> {
-    const { text, isWhole } = wordsOf(flush);
-    const buttons = flush.kind === "flush" ? [UNDO] : [];
-    const answer = isWhole
-      ? await vscode.window.showInformationMessage(text, ...buttons)
-      : await vscode.window.showWarningMessage(text, ...buttons);
-    if (answer === UNDO) {
-      await this.undoApply(session, flush.flush);
-    }
-  }
-}
-
-function sides(session: Session, change: ChangeMessage): { left: vscode.Uri; right: vscode.Uri } {
-  const place = { session: session.view.id, path: change.path };
-  return {
-    left: sideUri({ ...place, side: "baseline" }),
-    right: sideUri({ ...place, side: "agent" }),
-  };
 }
 
 /** What can run on this machine is accepted only after its reason was read. */
@@ -187,15 +150,4 @@ async function areConfirmed(bulk: Bulk): Promise<boolean | undefined> {
   const answers = [ALL, WITHOUT] as const;
   const answer = await vscode.window.showWarningMessage(text, options, ...answers);
   return answer && answer === ALL;
-}
-
-/** A plan that leaves something out is shown first. */
-async function isPlanAgreed(plan: PlanMessage): Promise<boolean> {
-  const lines = leftOut(plan);
-  if (lines.length === 0) {
-    return true;
-  }
-  const options = { modal: true, detail: lines.join("\n") };
-  const text = `${plan.operations.length} steps can be applied; not all of what is accepted.`;
-  return (await vscode.window.showWarningMessage(text, options, APPLY)) === APPLY;
 }

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
+import { isSameList, NO_CHANGES, withReviewed, type ChangeList } from "../review/change_list.js";
 import type { Server } from "../server/server.js";
 import { endingLines } from "../session/ending.js";
 import { Latest } from "../session/latest.js";
-import { isOver, isReviewable, reduce, type SessionView } from "../session/session_view.js";
+import {
+  isEnd,
+  isOver,
+  isReviewable,
+  reduce,
+  type SessionView,
+  type Step,
+} from "../session/session_view.js";
 import type {
   ChangeMessage,
   EventMessage,
@@ -18,7 +25,12 @@ import type { AgentTerminal, TerminalOwner } from "./agent_terminal.js";
 
 /** What a session's surroundings do about it. */
 export interface SessionListener {
+  /** It has another state. */
   readonly changed: (session: Session) => void;
+  /** The agent has ended while this window was there; its changes are listed. */
+  readonly ended: (session: Session) => void;
+  /** The agent calls for the user, who looks elsewhere. */
+  readonly called: (session: Session) => void;
   readonly listed: (session: Session, before: ChangeList) => void;
   readonly warned: (text: string) => void;
   readonly asked: (session: Session, question: QuestionMessage) => void;
@@ -41,6 +53,8 @@ export class Session implements TerminalOwner, vscode.Disposable {
   #list: ChangeList = NO_CHANGES;
   #hasEnded = false;
   #hasSaidEnd = false;
+  #isEndNews = false;
+  #hasCalled = false;
   #isDisposed = false;
 
   constructor(
@@ -110,7 +124,20 @@ export class Session implements TerminalOwner, vscode.Disposable {
     if (step.view === this.#view) {
       return;
     }
+    const before = this.#view;
     this.#view = step.view;
+    this.#isEndNews ||= isEnd(before, step.view) && event.ts >= before.attachedAt;
+    this.#tellUser(step);
+    if (step.areChangesStale) {
+      this.refresh();
+    }
+    this.#sayEnd();
+    if (before.state !== step.view.state) {
+      this.#listener.changed(this);
+    }
+  }
+
+  #tellUser(step: Step): void {
     if (step.line !== undefined && !this.#hasEnded) {
       this.#terminal.say(step.line);
     }
@@ -123,11 +150,6 @@ export class Session implements TerminalOwner, vscode.Disposable {
     if (step.answered !== undefined) {
       this.#listener.answered(step.answered);
     }
-    if (step.areChangesStale) {
-      this.refresh();
-    }
-    this.#sayEnd();
-    this.#listener.changed(this);
   }
 
   takeData(data: TerminalData): void {
@@ -144,6 +166,11 @@ export class Session implements TerminalOwner, vscode.Disposable {
     }
   }
 
+  /** Show decisions as soon as they are made: a click on a mark that is drawn again is lost. */
+  adopt(reviewed: ChangeList): void {
+    this.#show(withReviewed(this.#list, reviewed));
+  }
+
   /** List the changes again. */
   refresh(): void {
     if (isReviewable(this.#view.state) && !this.#isDisposed) {
@@ -152,7 +179,16 @@ export class Session implements TerminalOwner, vscode.Disposable {
   }
 
   type(data: string): void {
+    this.#hasCalled = false;
     this.#tell((terminal) => this.#server.request("bbox/terminal/input", { ...terminal, data }));
+  }
+
+  /** The terminal's bell: once until the user answers, and only if it is not seen. */
+  ring(): void {
+    if (!this.#hasCalled && !this.#terminal.isSeen) {
+      this.#hasCalled = true;
+      this.#listener.called(this);
+    }
   }
 
   resize(size: TerminalSizeMessage): void {
@@ -215,9 +251,17 @@ export class Session implements TerminalOwner, vscode.Disposable {
   }
 
   async #relist(): Promise<void> {
+    this.#show(await this.#allChanges());
+    if (this.#isEndNews && !this.#isDisposed) {
+      this.#isEndNews = false;
+      this.#listener.ended(this);
+    }
+  }
+
+  #show(list: ChangeList): void {
     const before = this.#list;
-    this.#list = await this.#allChanges();
-    if (!this.#isDisposed) {
+    this.#list = list;
+    if (!this.#isDisposed && !isSameList(before, list)) {
       this.#listener.listed(this, before);
     }
   }

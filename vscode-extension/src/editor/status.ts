@@ -27,6 +27,10 @@ export class SessionStatus implements vscode.Disposable {
     this.#item.show();
   }
 
+  hide(): void {
+    this.#item.hide();
+  }
+
   dispose(): void {
     this.#item.dispose();
   }

@@ -1,49 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { NO_CHANGES, type ChangeList } from "../review/change_list.js";
+import { NO_CHANGES, undecidedOf, type ChangeList } from "../review/change_list.js";
 import { explain } from "../server/failure.js";
 import { NoServer } from "../server/locate.js";
 import { Restarts } from "../server/restarts.js";
 import { Server } from "../server/server.js";
+import { choiceName, paramsOf, type RunChoice } from "../session/run_choice.js";
 import { isOver, viewOf } from "../session/session_view.js";
 import type { SessionMessage } from "../wire/messages.js";
 import { AgentTerminal } from "./agent_terminal.js";
 import { SideContent } from "./content.js";
+import { DraftFiles } from "./drafts.js";
 import { HunkLenses } from "./hunk_lenses.js";
-import { NetworkQuestions } from "./network_questions.js";
+import { Memory } from "./memory.js";
 import { Notices } from "./notices.js";
 import type { ServerProgram } from "./server_program.js";
 import { Session } from "./session.js";
-import { SCHEME } from "./side_uri.js";
-import { ReviewControl } from "./source_control.js";
+import { SessionTree } from "./session_tree.js";
+import { ShownSessions } from "./shown_sessions.js";
+import { DRAFT_SCHEME, SCHEME } from "./side_uri.js";
 import { SessionStatus } from "./status.js";
+import { ChangeMarks } from "./marks.js";
+import { NetworkQuestions } from "./network_questions.js";
+import { ReviewControl } from "./source_control.js";
 
-const SESSION_KEY = "bbox.session";
-
-/** This window: one server, the session that it shows, and where it shows it. */
+/** This window: one server, the sessions that it shows, and where it shows them. */
 export class Workbench implements vscode.Disposable {
   readonly server: Server;
-  readonly #memory: vscode.Memento;
+  readonly sessions = new ShownSessions();
+  readonly tree: SessionTree;
+  readonly drafts: DraftFiles;
+  readonly memory: Memory;
   readonly #program: ServerProgram;
   readonly #notices = new Notices();
   readonly #content: SideContent;
   readonly #lenses: HunkLenses;
+  readonly #marks: ChangeMarks;
   readonly #status = new SessionStatus();
   readonly #losses = new Restarts();
   readonly #registered: vscode.Disposable;
-  #session: Session | undefined;
-  #control: ReviewControl | undefined;
 
-  constructor(memory: vscode.Memento, program: ServerProgram) {
-    this.#memory = memory;
+  constructor(memory: Memory, program: ServerProgram) {
+    this.memory = memory;
     this.#program = program;
     this.server = new Server(() => program.locate(), {
-      event: (event) => this.#of(event.session)?.take(event),
-      terminalData: (data) => this.#of(data.session)?.takeData(data),
-      terminalEnded: (ended) => this.#of(ended.session)?.takeEnd(ended),
+      event: (event) => this.sessions.get(event.session)?.take(event),
+      terminalData: (data) => this.sessions.get(data.session)?.takeData(data),
+      terminalEnded: (ended) => this.sessions.get(ended.session)?.takeEnd(ended),
       sessionLost: ({ session }) => {
-        this.#followAgain(this.#of(session));
+        this.#followAgain(this.sessions.get(session));
       },
       lost: (reason, mayReturn) => {
         this.#comeBack(reason, mayReturn);
@@ -52,29 +58,34 @@ export class Workbench implements vscode.Disposable {
         this.#notices.log(line);
       },
     });
-    const listOf = (session: string): ChangeList => this.#of(session)?.list ?? NO_CHANGES;
+    const listOf = (session: string): ChangeList => this.sessions.get(session)?.list ?? NO_CHANGES;
     this.#content = new SideContent(this.server, listOf);
     this.#lenses = new HunkLenses(listOf);
+    this.#marks = new ChangeMarks(() =>
+      this.sessions.all.map(({ view, root, list }) => ({ agent: view.agent, root, list })),
+    );
+    this.drafts = new DraftFiles(this.server, {
+      listOf,
+      edited: (session, reviewed) => this.sessions.get(session)?.adopt(reviewed),
+    });
+    this.tree = new SessionTree(this.server);
     this.#registered = vscode.Disposable.from(
       vscode.workspace.registerFileSystemProvider(SCHEME, this.#content, { isReadonly: true }),
+      vscode.workspace.registerFileSystemProvider(DRAFT_SCHEME, this.drafts),
       vscode.languages.registerCodeLensProvider({ scheme: SCHEME }, this.#lenses),
+      vscode.window.registerFileDecorationProvider(this.#marks),
     );
   }
 
-  get session(): Session | undefined {
-    return this.#session;
-  }
-
-  /** Start an agent on a folder; its terminal comes first, then all that happens. */
-  async run(agent: string, folder: vscode.WorkspaceFolder): Promise<void> {
-    const terminal = terminalOf(agent);
+  /** Start what was chosen on a folder; its terminal comes first, then all that happens. */
+  async run(choice: RunChoice, folder: vscode.WorkspaceFolder): Promise<void> {
+    const terminal = terminalOf(choice.agent ?? choice.image ?? "agent");
     terminal.show("take");
     try {
-      const session = await this.server.request("bbox/run", {
-        workspaceUri: folder.uri.toString(),
-        agent,
-        terminal: await terminal.size(),
-      });
+      const params = paramsOf(choice, folder.uri.toString(), await terminal.size());
+      const session = await this.server.request("bbox/run", params);
+      await this.memory.keepChoice(choice);
+      this.#notices.log(`${choiceName(choice)} on ${folder.uri.fsPath}: session ${session.id}`);
       await this.#show(session, terminal);
     } catch (error) {
       terminal.say({ text: explain(error), tone: "warning" });
@@ -84,28 +95,39 @@ export class Workbench implements vscode.Disposable {
 
   /** Show a session that there is already. */
   async attach(session: SessionMessage, focus: "take" | "leave"): Promise<void> {
+    const shown = this.sessions.get(session.id);
+    if (shown !== undefined) {
+      this.sessions.activate(session.id);
+      await this.showTerminal(shown);
+      return;
+    }
     const terminal = terminalOf(session.agent || session.image);
     terminal.show(focus);
     await this.#show(session, terminal);
   }
 
-  /** After a reload: what this window showed last, if it is still there. */
+  /** After a reload: what this window showed last, as far as it is still there. */
   async restore(): Promise<void> {
-    const id = this.#memory.get<string>(SESSION_KEY);
-    if (id === undefined) {
+    const kept = this.memory.sessions;
+    if (kept.length === 0) {
       return;
     }
     const { sessions } = await this.server.request("bbox/sessions/list", {});
-    const found = sessions.find((session) => session.id === id);
-    if (found === undefined) {
-      await this.#memory.update(SESSION_KEY, undefined);
-      return;
+    const found = kept.flatMap((id) => sessions.filter((session) => session.id === id));
+    await this.memory.keepSessions(found.map((session) => session.id));
+    for (const session of found) {
+      await this.attach(session, "leave");
     }
-    await this.attach(found, "leave");
   }
 
   async showTerminal(session: Session): Promise<void> {
     await session.showTerminal(() => terminalOf(session.view.agent));
+  }
+
+  /** Show a session no more; it goes on. */
+  async hide(id: string): Promise<void> {
+    this.sessions.remove(id);
+    await this.#sessionsChanged();
   }
 
   showLog(): void {
@@ -128,53 +150,77 @@ export class Workbench implements vscode.Disposable {
   }
 
   dispose(): void {
-    this.#session?.dispose();
-    this.#control?.dispose();
+    this.sessions.dispose();
     this.#registered.dispose();
     this.#content.dispose();
+    this.drafts.dispose();
     this.#lenses.dispose();
+    this.#marks.dispose();
+    this.tree.dispose();
     this.#status.dispose();
     this.#notices.dispose();
   }
 
   async #show(message: SessionMessage, terminal: AgentTerminal): Promise<void> {
-    this.#session?.dispose();
-    this.#control?.dispose();
     const view = viewOf(message, Date.now() / 1000);
-    const control = new ReviewControl(view.agent, vscode.Uri.file(view.workspace));
+    const control = new ReviewControl(view);
     const questions = new NetworkQuestions(this.server, (error) => {
       this.fail(error);
     });
     const session = new Session(this.server, view, terminal, {
-      changed: ({ view, list }) => {
-        this.#status.show(view, list);
+      changed: (changed) => {
+        this.#showState(changed);
+        this.tree.refresh();
       },
-      listed: ({ view, list }, before) => {
-        control.update(list);
-        this.#status.show(view, list);
-        this.#content.announce(view.id, before, list);
+      listed: (listed, before) => {
+        control.update(listed.list);
+        this.#content.announce(view.id, before, listed.list);
         this.#lenses.refresh();
+        this.#marks.refresh(listed.root, before, listed.list);
+        this.#showState(listed);
+      },
+      ended: ({ view: { agent }, list }) => {
+        this.#notices.finished(agent, undecidedOf(list).length);
+      },
+      called: (calling) => {
+        this.#notices.called(calling.view.agent, () => this.showTerminal(calling));
       },
       warned: (text) => {
         this.#notices.warn(text);
       },
-      asked: ({ view }, question) => {
-        questions.ask(view.id, view.agent, question);
+      asked: ({ view: { id, agent } }, question) => {
+        questions.ask(id, agent, question);
       },
       answered: (question) => {
         questions.answeredElsewhere(question);
       },
-      followed: ({ view }) => questions.askOpen(view.id, view.agent),
+      followed: ({ view: { id, agent } }) => questions.askOpen(id, agent),
       failed: (error) => {
         this.#notices.log(explain(error));
       },
     });
-    this.#control = control;
-    this.#session = session;
-    this.#status.show(view, session.list);
-    await this.#memory.update(SESSION_KEY, view.id);
-    await vscode.commands.executeCommand("setContext", "bbox.hasSession", true);
+    this.sessions.add(session, control);
+    this.#showState(session);
+    await this.#sessionsChanged();
     await session.follow();
+  }
+
+  async #sessionsChanged(): Promise<void> {
+    const shown = this.sessions.all;
+    await this.memory.keepSessions(shown.map(({ view }) => view.id));
+    await vscode.commands.executeCommand("setContext", "bbox.hasSession", shown.length > 0);
+    if (shown.length === 0) {
+      this.#status.hide();
+    }
+    this.tree.refresh();
+  }
+
+  #showState(session: Session): void {
+    if (session === this.sessions.active) {
+      this.#status.show(session.view, session.list);
+    }
+    const open = this.sessions.all.map(({ list }) => undecidedOf(list).length);
+    this.tree.count(open.reduce((sum, count) => sum + count, 0));
   }
 
   #comeBack(reason: string, mayReturn: boolean): void {
@@ -184,9 +230,11 @@ export class Workbench implements vscode.Disposable {
       );
       return;
     }
-    this.#session?.follow().catch((error: unknown) => {
-      this.fail(error);
-    });
+    for (const session of this.sessions.all) {
+      session.follow().catch((error: unknown) => {
+        this.fail(error);
+      });
+    }
   }
 
   #followAgain(session: Session | undefined): void {
@@ -201,10 +249,6 @@ export class Workbench implements vscode.Disposable {
     session.follow().catch((error: unknown) => {
       this.fail(error);
     });
-  }
-
-  #of(session: string): Session | undefined {
-    return this.#session?.view.id === session ? this.#session : undefined;
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 
-import { bulkOf } from "./bulk.js";
+import { bulkOf, rejectionsOf } from "./bulk.js";
 import { sampleChange, sampleHunk } from "./samples.js";
 
 describe("bulkOf", () => {
@@ -11,20 +11,31 @@ describe("bulkOf", () => {
       sampleChange({ id: "b", path: "Makefile", tier: "buildFile" }),
       sampleChange({ id: "c", path: ".envrc", tier: "executesOnHost" }),
       sampleChange({ id: "d", withheld: "secret" }),
+      sampleChange({ id: "e", path: "both.py", conflict: "conflicting" }),
     ];
-    expect(bulkOf({ revision: 1, changes })).toEqual({
+    expect(bulkOf(changes)).toEqual({
       ordinary: [{ change: "a", verdict: "accepted" }],
       ofBuildFiles: [{ change: "b", verdict: "accepted" }],
       buildFiles: ["Makefile"],
-      oneByOne: [".envrc"],
+      oneByOne: [".envrc", "both.py"],
     });
   });
 
   it("leaves hunks alone that are decided", () => {
     const hunks = [sampleHunk({ id: "h1", verdict: "rejected" }), sampleHunk({ id: "h2" })];
     const change = sampleChange({ id: "a", verdict: "mixed", hunks });
-    expect(bulkOf({ revision: 1, changes: [change] }).ordinary).toEqual([
-      { change: "a", hunk: "h2", verdict: "accepted" },
-    ]);
+    expect(bulkOf([change]).ordinary).toEqual([{ change: "a", hunk: "h2", verdict: "accepted" }]);
+  });
+});
+
+describe("rejectionsOf", () => {
+  it("takes what is open or accepted, of every tier", () => {
+    const changes = [
+      sampleChange({ id: "a", verdict: "accepted" }),
+      sampleChange({ id: "b", tier: "executesOnHost" }),
+      sampleChange({ id: "c", verdict: "rejected" }),
+      sampleChange({ id: "d", withheld: "secret" }),
+    ];
+    expect(rejectionsOf(changes).map((item) => item.change)).toEqual(["a", "b"]);
   });
 });

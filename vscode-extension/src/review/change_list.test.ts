@@ -1,31 +1,58 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 
-import { countsOf, decision, grouped, groupOf, movedPaths, summaryOf } from "./change_list.js";
+import {
+  countsOf,
+  decision,
+  grouped,
+  groupOf,
+  isSameList,
+  movedPaths,
+  standingOf,
+  summaryOf,
+  withReviewed,
+} from "./change_list.js";
 import { sampleChange, sampleHunk } from "./samples.js";
 
 const ACCEPTED = sampleHunk({ id: "h1", verdict: "accepted" });
 const REJECTED = sampleHunk({ id: "h2", verdict: "rejected" });
 const OPEN = sampleHunk({ id: "h3" });
 
-describe("groupOf", () => {
+describe("standingOf", () => {
   it("keeps a change open while one of its hunks is", () => {
     const change = sampleChange({ verdict: "mixed", hunks: [ACCEPTED, OPEN] });
-    expect(groupOf(change)).toBe("undecided");
+    expect(standingOf(change)).toBe("undecided");
   });
 
   it("counts what is decided and partly accepted as accepted", () => {
     const change = sampleChange({ verdict: "mixed", hunks: [ACCEPTED, REJECTED] });
-    expect(groupOf(change)).toBe("accepted");
+    expect(standingOf(change)).toBe("accepted");
   });
 
   it("counts an edited change as accepted whatever its hunks say", () => {
-    expect(groupOf(sampleChange({ verdict: "edited", hunks: [OPEN] }))).toBe("accepted");
+    expect(standingOf(sampleChange({ verdict: "edited", hunks: [OPEN] }))).toBe("accepted");
   });
 
   it("never offers what is withheld", () => {
     const change = sampleChange({ verdict: "accepted", withheld: "secret" });
-    expect(groupOf(change)).toBe("withheld");
+    expect(standingOf(change)).toBe("withheld");
+  });
+});
+
+describe("groupOf", () => {
+  it.each([
+    [{}, "undecided"],
+    [{ tier: "buildFile" }, "undecided"],
+    [{ tier: "executesOnHost" }, "needsLook"],
+    [{ tier: "executesOnHost", verdict: "accepted" }, "accepted"],
+    [{ conflict: "mergeable" }, "undecided"],
+    [{ conflict: "conflicting" }, "needsLook"],
+    [{ conflict: "conflicting", verdict: "accepted" }, "needsLook"],
+    [{ conflict: "conflicting", verdict: "rejected" }, "rejected"],
+    [{ failure: "no permission" }, "needsLook"],
+    [{ withheld: "secret" }, "needsLook"],
+  ] as const)("puts %j where it is seen: %s", (parts, group) => {
+    expect(groupOf(sampleChange(parts))).toBe(group);
   });
 });
 
@@ -35,7 +62,24 @@ describe("grouped", () => {
     const groups = grouped({ revision: 1, changes });
     expect(groups.undecided.map((change) => change.id)).toEqual(["a"]);
     expect(groups.rejected.map((change) => change.id)).toEqual(["b"]);
-    expect([...groups.accepted, ...groups.withheld]).toEqual([]);
+    expect([...groups.accepted, ...groups.needsLook]).toEqual([]);
+  });
+});
+
+describe("withReviewed", () => {
+  it("has other verdicts, in the same order", () => {
+    const list = { revision: 1, changes: [sampleChange({ id: "a" }), sampleChange({ id: "b" })] };
+    const taken = sampleChange({ id: "a", verdict: "accepted" });
+    const after = withReviewed(list, { revision: 2, changes: [taken] });
+    expect(after.revision).toBe(2);
+    expect(after.changes.map((change) => change.verdict)).toEqual(["accepted", "undecided"]);
+    expect(isSameList(after, list)).toBe(false);
+  });
+
+  it("is the same list where nothing is other", () => {
+    const list = { revision: 1, changes: [sampleChange({ id: "a" })] };
+    const after = withReviewed(list, { revision: 1, changes: [sampleChange({ id: "gone" })] });
+    expect(isSameList(after, list)).toBe(true);
   });
 });
 
@@ -81,5 +125,20 @@ describe("summaryOf", () => {
   it("says how many hunks are open where some are decided", () => {
     const change = sampleChange({ added: 2, removed: 1, hunks: [ACCEPTED, OPEN] });
     expect(summaryOf(change)).toBe("modified +2 −1, 1 of its hunks open");
+  });
+
+  it("says what a diff does not show", () => {
+    const side = { kind: "file", mode: 0o100644, size: 1 } as const;
+    const change = sampleChange({
+      kind: "mode",
+      baseline: side,
+      agent: { ...side, mode: 0o100755 },
+      notes: ["becomesExecutable"],
+    });
+    expect(summaryOf(change)).toBe("mode (becomes executable, mode 644 → 755)");
+  });
+
+  it("says what to do about a conflict", () => {
+    expect(summaryOf(sampleChange({ conflict: "conflicting" }))).toContain("edit it");
   });
 });

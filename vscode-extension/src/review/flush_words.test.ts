@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 
 import type { FlushMessage, PlanMessage, RefMessage, ResultMessage } from "../wire/messages.js";
-import { isEmpty, leftOut, wordsOf } from "./flush_words.js";
+import { isEmpty, leftOut, willDo, wordsOf } from "./flush_words.js";
 
 const APPLIED: ResultMessage = { change: "c1", path: "a", kind: "write", result: "applied" };
 const FAILED: ResultMessage = { ...APPLIED, path: "b", result: "changedMeanwhile" };
@@ -55,8 +55,26 @@ describe("a plan", () => {
   it("tells what it leaves out", () => {
     const conflicts = [{ change: "c1", path: "a", reason: "changedBoth" as const }];
     expect(leftOut({ ...PLAN, conflicts, hardLinked: ["b"] })).toEqual([
-      "a: changedBoth",
+      "a: you have changed the same lines; edit it to bring both together",
       "b: its other names keep the old content",
     ]);
+  });
+
+  it("tells what it will do", () => {
+    const operations = [
+      { change: "c1", path: "a", kind: "write", merged: true },
+      { change: "c2", path: "b", kind: "delete", merged: false },
+    ] as const;
+    expect(willDo({ ...PLAN, operations })).toEqual([
+      "write a (merged with your own changes)",
+      "delete b",
+    ]);
+  });
+
+  it("tells no more than fits on a screen", () => {
+    const operation = { change: "c1", path: "a", kind: "write", merged: false } as const;
+    const lines = willDo({ ...PLAN, operations: Array.from({ length: 25 }, () => operation) });
+    expect(lines).toHaveLength(21);
+    expect(lines.at(-1)).toBe("and 5 more");
   });
 });

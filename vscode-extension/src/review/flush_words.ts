@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { FlushMessage, PlanMessage } from "../wire/messages.js";
+import type {
+  ConflictReason,
+  FlushMessage,
+  OperationKind,
+  PlanMessage,
+  SkipReason,
+} from "../wire/messages.js";
+
+/** So many steps are shown one by one before they are done. */
+const SHOWN = 20;
 
 /** What is told after a flush or an undo. */
 export interface FlushWords {
@@ -35,15 +44,56 @@ export function isEmpty(plan: PlanMessage): boolean {
   );
 }
 
+const OPERATIONS: Readonly<Record<OperationKind, string>> = {
+  mkdir: "make the folder",
+  write: "write",
+  symlink: "link",
+  chmod: "change the mode of",
+  delete: "delete",
+  rmdir: "delete the folder",
+};
+
+/** What an apply will do, a line each, and how many more there are. */
+export function willDo(plan: PlanMessage): readonly string[] {
+  const steps = plan.operations.map(({ kind, path, merged }) => {
+    const how = merged ? " (merged with your own changes)" : "";
+    return `${OPERATIONS[kind]} ${path}${how}`;
+  });
+  const branches = plan.branches.map(
+    ({ name, commitCount, ref }) => `fetch ${counted(commitCount, "commit")} of ${name} to ${ref}`,
+  );
+  const all = [...steps, ...branches];
+  const more = all.length - SHOWN;
+  return more > 0 ? [...all.slice(0, SHOWN), `and ${more} more`] : all;
+}
+
+const REASONS: Readonly<Record<ConflictReason | SkipReason, string>> = {
+  changedBoth: "you have changed the same lines; edit it to bring both together",
+  addedBoth: "you have made a file of that name too",
+  deletedHere: "you have deleted it",
+  changedHere: "you have changed it, and the agent has deleted it",
+  typeDiffers: "it is something else in the workspace now",
+  parentIsLink: "its folder is a link in the workspace",
+  parentIsNoDirectory: "its folder is no folder in the workspace",
+  notEmpty: "the folder has other files",
+  unreadable: "it can't be read",
+  unsaved: "it has unsaved edits; save them first",
+  alreadyThere: "the workspace has it already",
+  reservedName: "its name is reserved on other systems",
+  linkLeavesWorkspace: "its link leads out of the workspace",
+  specialFile: "it is no file, folder or link",
+  decidedOnItsOwn: "it is decided on its own",
+};
+
 /** What an accepted change's user should know before the rest is applied; mostly nothing. */
 export function leftOut(plan: PlanMessage): readonly string[] {
   return [
-    ...[...plan.conflicts, ...plan.skipped].map((item) => `${item.path}: ${item.reason}`),
+    ...[...plan.conflicts, ...plan.skipped].map((item) => `${item.path}: ${REASONS[item.reason]}`),
     ...plan.hardLinked.map((path) => `${path}: its other names keep the old content`),
   ];
 }
 
-function counted(count: number, what: "change" | "branch"): string {
-  const many = what === "change" ? "changes" : "branches";
+function counted(count: number, what: "change" | "branch" | "commit"): string {
+  const many = what === "branch" ? "branches" : `${what}s`;
   return `${count} ${count === 1 ? what : many}`;
 }

@@ -29,8 +29,8 @@ describe("lineOf", () => {
 
 describe("lensesOf", () => {
   it("offers to accept and to reject each open hunk", () => {
-    const change = sampleChange({ hunks: [sampleHunk(), sampleHunk({ id: "h2", newStart: 9 })] });
-    const lenses = lensesOf(change, 20);
+    const hunks = [sampleHunk(), sampleHunk({ id: "h2", newStart: 9 })];
+    const lenses = lensesOf(sampleChange({ hunks }), 20);
     expect(lenses.map((lens) => [lens.line, lens.title, lens.hunk?.id])).toEqual([
       [0, "$(check)\u00a0Accept", "h1"],
       [0, "$(close)\u00a0Reject", "h1"],
@@ -62,5 +62,26 @@ describe("lensesOf", () => {
   it("offers nothing for what is withheld", () => {
     const lenses = lensesOf(sampleChange({ withheld: "secret" }), 5);
     expect(lenses).toEqual([{ line: 0, title: "Withheld: secret" }]);
+  });
+
+  it("offers to edit where there is a text", () => {
+    const agent = { kind: "file", mode: 0o100644, size: 4 } as const;
+    const text = sampleChange({ hunks: [sampleHunk()], agent });
+    expect(lensesOf(text, 5).map((lens) => lens.act)).toEqual(["accepted", "rejected", "edit"]);
+    const gone = sampleChange({ kind: "deleted" });
+    expect(lensesOf(gone, 5).map((lens) => lens.act)).toEqual(["accepted", "rejected"]);
+    const edited = lensesOf({ ...text, verdict: "edited", hunks: [] }, 5);
+    expect(edited.map((lens) => lens.act)).toEqual([undefined, "edit", "undecided"]);
+  });
+
+  it("says first that the user has changed the same lines, and what to do", () => {
+    const agent = { kind: "file", mode: 0o100644, size: 4 } as const;
+    const change = sampleChange({ conflict: "conflicting", agent });
+    expect(lensesOf(change, 5)[0]).toEqual({
+      line: 0,
+      title: "$(warning)\u00a0You have changed the same lines: bring both together",
+      act: "edit",
+    });
+    expect(lensesOf({ ...change, verdict: "rejected" }, 5)[0]?.act).toBeUndefined();
   });
 });

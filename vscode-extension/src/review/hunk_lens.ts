@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ChangeMessage, DecidableVerdict, HunkMessage } from "../wire/messages.js";
+import { isConflicting } from "./change_list.js";
+
+/** What a click on a lens does: set a verdict, or open the text to be edited. */
+export type LensAct = DecidableVerdict | "edit";
 
 /** A line of words above a hunk, on the agent's side of a diff. */
 export interface Lens {
@@ -9,8 +13,8 @@ export interface Lens {
   readonly title: string;
   /** Of the change as a whole if undefined. */
   readonly hunk?: HunkMessage;
-  /** What a click decides; words only if undefined. */
-  readonly verdict?: DecidableVerdict;
+  /** Words only if undefined. */
+  readonly act?: LensAct;
 }
 
 /** The lenses of a change on its agent's side, which has so many lines. */
@@ -19,12 +23,30 @@ export function lensesOf(change: ChangeMessage, lineCount: number): readonly Len
     return [{ line: 0, title: `Withheld: ${change.withheld}` }];
   }
   if (change.hunks.length === 0) {
-    return choices({ line: 0 }, change.verdict, "file");
+    return [...conflict(change), ...choices(change, { line: 0 }, change.verdict)];
   }
-  return change.hunks.flatMap((hunk) => {
+  const ofHunks = change.hunks.flatMap((hunk) => {
     const line = lineOf(hunk, lineCount);
-    return [...choices({ line, hunk }, hunk.verdict, ""), ...extent(line, hunk)];
+    return [...choices(change, { line, hunk }, hunk.verdict), ...extent(line, hunk)];
   });
+  return [...conflict(change), ...ofHunks];
+}
+
+/** Whether a change's text can be edited: the agent left a file, of a text that is understood. */
+export function isEditable(change: ChangeMessage): boolean {
+  const isFile = change.withheld === undefined && change.agent?.kind === "file";
+  return isFile && !change.notes.includes("notUtf8");
+}
+
+/** The first thing to know about a change that can't be merged by itself. */
+function conflict(change: ChangeMessage): readonly Lens[] {
+  if (!isConflicting(change) || change.verdict === "rejected") {
+    return [];
+  }
+  const title = "$(warning)\u00a0You have changed the same lines";
+  return isEditable(change)
+    ? [{ line: 0, title: `${title}: bring both together`, act: "edit" }]
+    : [{ line: 0, title }];
 }
 
 /** The line that a hunk begins at; for one that only deletes, the line that follows it now. */
@@ -57,29 +79,27 @@ function linesOf(hunk: HunkMessage): readonly string[] {
 }
 
 function choices(
+  change: ChangeMessage,
   place: Pick<Lens, "line" | "hunk">,
   verdict: ChangeMessage["verdict"],
-  what: string,
 ): readonly Lens[] {
-  const suffix = what === "" ? "" : ` ${what}`;
+  const what = place.hunk === undefined ? " file" : "";
+  const editing: Lens = { ...place, title: "$(edit)\u00a0Edit", act: "edit" };
+  const edit = isEditable(change) ? [editing] : [];
+  const takeBack: Lens = { ...place, title: "$(discard)\u00a0Take back", act: "undecided" };
   switch (verdict) {
     case "undecided":
     case "mixed":
       return [
-        { ...place, title: `$(check)\u00a0Accept${suffix}`, verdict: "accepted" },
-        { ...place, title: `$(close)\u00a0Reject${suffix}`, verdict: "rejected" },
+        { ...place, title: `$(check)\u00a0Accept${what}`, act: "accepted" },
+        { ...place, title: `$(close)\u00a0Reject${what}`, act: "rejected" },
+        ...edit,
       ];
     case "accepted":
-      return [
-        { ...place, title: "$(pass-filled)\u00a0Accepted" },
-        { ...place, title: "$(discard)\u00a0Take back", verdict: "undecided" },
-      ];
+      return [{ ...place, title: "$(pass-filled)\u00a0Accepted" }, takeBack, ...edit];
     case "rejected":
-      return [
-        { ...place, title: "$(circle-slash)\u00a0Rejected" },
-        { ...place, title: "$(discard)\u00a0Take back", verdict: "undecided" },
-      ];
+      return [{ ...place, title: "$(circle-slash)\u00a0Rejected" }, takeBack];
     case "edited":
-      return [{ ...place, title: "$(edit)\u00a0Edited" }];
+      return [{ ...place, title: "$(edit)\u00a0Edited" }, ...edit, takeBack];
   }
 }

@@ -5,8 +5,9 @@ import { isLensTarget } from "./lens_target.js";
 
 describe("isLensTarget", () => {
   it.each([
-    { change: "c1", verdict: "accepted" },
-    { change: "c1", hunk: "h1", verdict: "undecided" },
+    { session: "s1", change: "c1", act: "accepted" },
+    { session: "s1", change: "c1", hunk: "h1", act: "undecided" },
+    { session: "s1", change: "c1", act: "edit" },
   ])("takes %j", (value) => {
     expect(isLensTarget(value)).toBe(true);
   });
@@ -15,10 +16,11 @@ describe("isLensTarget", () => {
     undefined,
     null,
     "c1",
-    { change: "c1" },
-    { change: 1, verdict: "accepted" },
-    { change: "c1", hunk: 1, verdict: "accepted" },
-    { change: "c1", verdict: "mixed" },
+    { session: "s1", change: "c1" },
+    { change: "c1", act: "accepted" },
+    { session: "s1", change: 1, act: "accepted" },
+    { session: "s1", change: "c1", hunk: 1, act: "accepted" },
+    { session: "s1", change: "c1", act: "mixed" },
   ])("refuses %j", (value) => {
     expect(isLensTarget(value)).toBe(false);
   });

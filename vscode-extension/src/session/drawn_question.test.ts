@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { describe, expect, it } from "vitest";
 
-import { cutSequence, takeAnswers } from "./drawn_question.js";
+import { cutSequence, hasBell, takeAnswers } from "./drawn_question.js";
 
 const ANSWER = '\x1bP1$r0"q\x1b\\';
 
@@ -41,6 +41,19 @@ describe("takeAnswers", () => {
     "leaves %j to the agent",
     (typed) => {
       expect(takeAnswers(typed)).toEqual({ typed, isAnswer: false });
+    },
+  );
+});
+
+describe("hasBell", () => {
+  it.each(["\x07", "done\x07\r\n", "\x1b]0;title\x07\x07"])("hears it in %j", (text) => {
+    expect(hasBell(text)).toBe(true);
+  });
+
+  it.each(["", "text", "\x1b]0;title\x07", "\x1b]2;a\x1b\\b\x1b]0;c\x07"])(
+    "hears none in %j",
+    (text) => {
+      expect(hasBell(text)).toBe(false);
     },
   );
 });

@@ -23,3 +23,8 @@ export function takeAnswers(input: string): { readonly typed: string; readonly i
   const typed = input.replaceAll(ANSWER, "");
   return { typed, isAnswer: typed.length < input.length };
 }
+
+/** Whether the bell rings in output that is cut between sequences: titles end with it as well. */
+export function hasBell(text: string): boolean {
+  return text.replaceAll(/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g, "").includes("\x07");
+}

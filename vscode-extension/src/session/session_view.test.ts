@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import type { EventMessage } from "../wire/messages.js";
 import { sampleSession } from "./samples.js";
-import { reduce, viewOf } from "./session_view.js";
+import { isEnd, reduce, viewOf } from "./session_view.js";
 
 const ATTACHED_AT = 100;
 const VIEW = viewOf(sampleSession({ state: "created" }), ATTACHED_AT);
@@ -32,6 +32,17 @@ describe("reduce", () => {
 
   it("takes no event of another session", () => {
     expect(reduce(VIEW, { ...event(1, "changes"), session: "s2" }).view).toBe(VIEW);
+  });
+
+  it("knows when the agent has ended", () => {
+    const { view } = reduce(RUNNING, event(1, "session.state", { state: "reviewing" }));
+    const flushing = reduce(view, event(2, "session.state", { state: "flushing" })).view;
+    expect([isEnd(RUNNING, view), isEnd(view, view), isEnd(VIEW, RUNNING)]).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    expect(isEnd(view, flushing)).toBe(false);
   });
 
   it("keeps its state when it hears of one that it does not know", () => {

@@ -71,6 +71,11 @@ export function isOver(state: SessionState): boolean {
   return OVER.has(state);
 }
 
+/** Whether the agent has ended between two views. */
+export function isEnd(before: SessionView, after: SessionView): boolean {
+  return !isOver(before.state) && isOver(after.state);
+}
+
 /** Whether there can be changes to look at. */
 export function isReviewable(state: SessionState): boolean {
   return REVIEWABLE.has(state);
