@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packed extension in VS Code itself, with a real agent in a real microVM."""
 
-import json
 import os
 import signal
 import subprocess
@@ -9,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bbox_server.infra.process.programs import SYSTEM_PATH
 from demo.__main__ import KEY, make_project
@@ -100,7 +100,7 @@ def test_an_agents_work_is_reviewed_in_diffs_and_applied(
 def write_agent(bbox: Bbox, name: str, agent: Mapping[str, object]) -> Path:
     config = bbox.home / "config/broodbox/config.yaml"
     config.parent.mkdir(parents=True, mode=0o700)
-    config.write_text(json.dumps({"agents": {name: agent}}))
+    config.write_text(yaml.safe_dump({"agents": {name: dict(agent)}}))
     config.chmod(0o600)
     return config
 
@@ -119,7 +119,7 @@ def test_a_name_that_no_rule_allows_waits_for_its_answer(
         places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
         check_scenario("network", places, timeout_s=500, on_step={"all is answered": read_rules})
 
-    asked = ("first", "second", "third")
+    asked = tuple(f"{name}.example.test" for name in ("first", "second", "third"))
     assert [name in rules[0] for name in asked] == [True, False, True], rules
     assert [name in config.read_text() for name in asked] == [False, False, True]
 

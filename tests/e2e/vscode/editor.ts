@@ -158,12 +158,9 @@ export class Editor {
   }
 
   /** Press a button of a notification. */
-  async press(label: string): Promise<void> {
-    const buttons = this.page.locator(".notification-list-item .monaco-button");
-    await buttons
-      .filter({ hasText: exactly(label) })
-      .first()
-      .click();
+  async press(notification: Locator, label: string): Promise<void> {
+    const buttons = notification.locator(".monaco-button");
+    await buttons.filter({ hasText: exactly(label) }).click();
   }
 
   /** Answer a dialog that covers the window; returns what it said. */

@@ -2,6 +2,8 @@
 // An agent asks for names that no rule allows: each is a notification, and waits for its answer.
 import assert from "node:assert/strict";
 
+import type { Locator } from "playwright-core";
+
 import type { Editor } from "./editor.ts";
 import { play, step } from "./scenario.ts";
 import { until, when } from "./until.ts";
@@ -14,30 +16,29 @@ async function scenario(editor: Editor): Promise<void> {
   await editor.command("BBox: Run agent in microVM");
   await editor.pick("asker");
   step("allow for the session");
-  await asks(editor, "first");
+  const first = await asks(editor, "first");
   await editor.shot("vscode-network");
-  await editor.press("Allow for This Session");
+  await editor.press(first, "Allow for This Session");
   await editor.terminalShows("asked first");
   step("deny, behind the details");
-  await asks(editor, "second");
-  await editor.press("Details");
+  await editor.press(await asks(editor, "second"), "Details");
   await editor.pick("Deny");
   await editor.terminalShows("asked second");
   step("allow always");
-  await asks(editor, "third");
-  await editor.press("Always Allow");
+  await editor.press(await asks(editor, "third"), "Always Allow");
   await editor.terminalShows("asked third");
-  step("nothing asks any more");
+  step("nothing asks any more, and nothing has failed");
   await until("the last notification to go", async () =>
-    when((await editor.notifications()).every((text) => !text.includes("waits for"))),
+    when((await editor.notifications()).length === 0),
   );
   step("all is answered");
 }
 
-async function asks(editor: Editor, name: string): Promise<void> {
+async function asks(editor: Editor, name: string): Promise<Locator> {
   const told = await editor.notification(`asker waits for ${name}.example.test:443`, BOOT_MS);
   const text = (await told.textContent()) ?? "";
   assert.ok(text.includes("which no rule allows"), text);
+  return told;
 }
 
 await play(scenario);
