@@ -21,6 +21,9 @@ interface Manifest {
 
 const TEXT = readFileSync(new URL("../package.json", import.meta.url), "utf8");
 const MANIFEST = JSON.parse(TEXT) as Manifest;
+const STRINGS = JSON.parse(
+  readFileSync(new URL("../package.nls.json", import.meta.url), "utf8"),
+) as Readonly<Record<string, string>>;
 
 describe("the manifest", () => {
   it("names the commands that are registered, and no others", () => {
@@ -32,6 +35,13 @@ describe("the manifest", () => {
     const known = new Set<string>(Object.values(COMMANDS));
     const used = Object.values(MANIFEST.contributes.menus).flat();
     expect(used.filter((item) => !known.has(item.command))).toEqual([]);
+  });
+
+  it("has each of its strings in one place, and none beside it", () => {
+    const used = new Set([...TEXT.matchAll(/"%([\w.]+)%"/g)].map((match) => match[1]));
+    expect([...used].sort()).toEqual(Object.keys(STRINGS).sort());
+    expect(Object.values(STRINGS).filter((text) => text.trim() === "")).toEqual([]);
+    expect(TEXT).not.toMatch(/"(?:title|description|contents|markdownDescription)": "(?!%)/);
   });
 
   it("uses no proposed interface of the editor", () => {
