@@ -27,6 +27,7 @@ CAPABLE: Final = {
         "codeAction": {"codeActionLiteralSupport": {"codeActionKind": {"valueSet": []}}}
     },
 }
+DIAGNOSTICS = "textDocument/publishDiagnostics"
 FINISHED = "window/showMessage"
 
 
@@ -80,7 +81,7 @@ def reviewing(client: Editor) -> str:
 def problems(client: Editor, path: Path) -> list[Message]:
     """The newest diagnostics of a file."""
     found: list[Message] = []
-    for params in client.params("textDocument/publishDiagnostics"):
+    for params in client.params(DIAGNOSTICS):
         if params["uri"] == path.as_uri():
             found = params["diagnostics"]
     return found
@@ -187,7 +188,7 @@ def test_changes_are_shown_while_the_agent_works(open_editor: Open, workspace: P
     client = open_editor(**CAPABLE)
     steps = ["write b.txt c\n", "wait"]
     session = client.command("bbox.run", {"agent": AGENT, "args": steps, "terminal": SIZE})["id"]
-    client.until("textDocument/publishDiagnostics")
+    client.until(DIAGNOSTICS)
     assert client.request("bbox/sessions/get", session=session)["state"] == "running"
     assert len(problems(client, workspace / "b.txt")) == 1
     assert client.command("bbox.stop", {"mode": "now"})["state"] == "reviewing"
@@ -246,7 +247,8 @@ def test_a_host_that_was_killed_is_told_and_the_review_goes_on(
     client = open_editor(**CAPABLE)
     steps = ["write b.txt c\n", "wait"]
     session = client.command("bbox.run", {"agent": AGENT, "args": steps, "terminal": SIZE})["id"]
-    client.until("$/progress", lambda step: step["value"].get("message") == "MicroVM is up")
+    b = (workspace / "b.txt").as_uri()
+    client.until(DIAGNOSTICS, lambda told: told["uri"] == b and told["diagnostics"])
     os.kill(host_of(session), signal.SIGKILL)
     assert "was killed" in client.until(FINISHED)["message"]
     assert client.command("bbox.review")["undecided"] == 1
