@@ -36,7 +36,9 @@ from bbox_server.bootstrap.adapters import (
     trusted_certificates,
 )
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.diff_page import DiffPages
 from bbox_server.domain.egress.kept import KeptRules
+from bbox_server.domain.flush import WorkspaceFiles
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
@@ -343,7 +345,21 @@ class Composition:
             agents=lambda: self.configs(None).agents,
             images=lambda: self.adapters.images,
             diagnose=self.diagnose,
+            diffs=self.diff_pages,
+            files=self.workspace_files,
         )
+
+    def diff_pages(self) -> DiffPages:
+        """Where diffs are for editors that show files."""
+        from bbox_server.infra.sessions.diff_pages import DiskDiffPages
+
+        return DiskDiffPages(self.adapters.directories.state)
+
+    def workspace_files(self, workspace: HostPath) -> WorkspaceFiles:
+        """The user's files as they are now."""
+        from bbox_server.infra.workspace.present import DiskWorkspace
+
+        return DiskWorkspace(workspace=workspace)
 
     def gateway(self) -> SessionGateway:
         """The way to sessions' hosts."""

@@ -71,6 +71,35 @@ class Applied(Message):
     flush: FlushMessage | None = None
 
 
+class UndoCommand(Message):
+    """Take a flush back; the last one if none is named. What was edited since stays as it is."""
+
+    session: str | None = None
+    flush: int | None = None
+
+
+class UndoDecisionCommand(Message):
+    """Take the last decision back."""
+
+    session: str | None = None
+
+
+class ShowDiffCommand(Message):
+    """Show a change as a unified diff, in a window of the editor's where it can open files."""
+
+    session: str | None = None
+    change: str
+
+
+class DiffShown(Message):
+    """The diff, and a file: URI outside of the workspace that has it."""
+
+    session: str
+    change: str
+    uri: str
+    diff: str
+
+
 COMMANDS: Final = (
     Method(
         name="bbox.run",
@@ -118,5 +147,34 @@ COMMANDS: Final = (
         place=Place.CALLER,
         sent={**example.ONE, "ask": False},
         answered={**example.ONE, "plan": example.PLAN, "flush": example.FLUSH},
+    ),
+    Method(
+        name="bbox.undo",
+        params=UndoCommand,
+        result=FlushMessage,
+        place=Place.CALLER,
+        sent=example.ONE,
+        answered={**example.FLUSH, "kind": "undo"},
+    ),
+    Method(
+        name="bbox.undoDecision",
+        params=UndoDecisionCommand,
+        result=Reviewed,
+        place=Place.CALLER,
+        sent=example.ONE,
+        answered=example.REVIEWED,
+    ),
+    Method(
+        name="bbox.showDiff",
+        params=ShowDiffCommand,
+        result=DiffShown,
+        place=Place.CALLER,
+        sent={**example.ONE, "change": "c1"},
+        answered={
+            **example.ONE,
+            "change": "c1",
+            "uri": "file:///home/ada/.local/state/bbox/sessions/3f9a1c07/diffs/money.py.diff",
+            "diff": "--- a/src/money.py\n+++ b/src/money.py\n@@ -1 +1 @@\n-old\n+new\n",
+        },
     ),
 )

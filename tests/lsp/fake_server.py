@@ -28,6 +28,8 @@ def services() -> LspServices:
     """Fakes; made late, as the real ones are."""
     from tests.fakes.agent import FakeAgentRegistry, simple_agent
     from tests.fakes.config import MemoryConfigFiles, MemoryTrust
+    from tests.fakes.diff_page import MemoryDiffPages
+    from tests.fakes.flush import MemoryWorkspace
     from tests.fakes.gateway import SESSION, FakeGateway
     from tests.fakes.image import FakeImageStore
     from tests.fakes.session import MemorySessionStore
@@ -62,6 +64,8 @@ def services() -> LspServices:
         agents=lambda: agents,
         images=lambda: images,
         diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, configs=configs),
+        diffs=lambda: MemoryDiffPages([SESSION]),
+        files=lambda _: MemoryWorkspace(),
     )
 
 

@@ -115,6 +115,7 @@ def test_the_way_from_run_to_apply(open_editor: Open, workspace: Path) -> None:
         *("Accept hunk", "Reject hunk") * 2,
         "Accept file a.txt",
         "Reject file a.txt",
+        "Show diff of a.txt",
     ]
     titles = list(found)
     act(client, found[titles[0]])
@@ -182,6 +183,65 @@ def test_nothing_is_written_that_was_not_accepted(open_editor: Open, workspace: 
     assert (workspace / "b.txt").read_text() == "b\n"
     client.command("bbox.apply", {"ask": False})
     assert (workspace / "b.txt").read_text() == "c\n"
+
+
+def test_an_apply_is_taken_back(open_editor: Open, workspace: Path) -> None:
+    client = open_editor(**CAPABLE)
+    reviewing(client)
+    b = workspace / "b.txt"
+    act(client, actions(client, b)["Accept file b.txt"])
+    assert problems(client, b) == []
+    client.command("bbox.undoDecision")
+    assert len(problems(client, b)) == 1
+    act(client, actions(client, b)["Accept file b.txt"])
+    client.command("bbox.apply", {"ask": False})
+    assert b.read_text() == "c\n"
+    assert client.command("bbox.undo")["kind"] == "undo"
+    assert b.read_text() == "b\n"
+    assert client.params(FINISHED)[-1]["message"] == "1 file brought back."
+
+
+def test_what_is_unsaved_in_the_editor_is_not_written_over(
+    open_editor: Open, workspace: Path
+) -> None:
+    client = open_editor()
+    reviewing(client)
+    a, b = workspace / "a.txt", workspace / "b.txt"
+    for path in (a, b):
+        document = {"uri": path.as_uri(), "languageId": "text", "version": 1}
+        opened = {"textDocument": {**document, "text": path.read_text()}}
+        client.send({"method": "textDocument/didOpen", "params": opened})
+        act(client, actions(client, path)[f"Accept file {path.name}"])
+    edit = {"textDocument": {"uri": b.as_uri(), "version": 2}}
+    typed = {"range": {"start": {"line": 0, "character": 0}, "end": {"line": 0, "character": 0}}}
+    changed = {**edit, "contentChanges": [{**typed, "text": "mine "}]}
+    client.send({"method": "textDocument/didChange", "params": changed})
+    plan = client.command("bbox.apply")["plan"]
+    assert [(item["path"], item["reason"]) for item in plan["conflicts"]] == [("b.txt", "unsaved")]
+    assert (a.read_text(), b.read_text()) == (AFTER, "b\n")
+    # What an editor does that reads the file again: a change, and nothing is unsaved.
+    back = {**edit, "contentChanges": [{"text": "b\n"}]}
+    client.send({"method": "textDocument/didChange", "params": back})
+    act(client, actions(client, b)["Accept file b.txt"])
+    assert client.command("bbox.apply")["plan"]["conflicts"] == []
+    assert b.read_text() == "c\n"
+
+
+@pytest.mark.parametrize("can_show", [True, False])
+def test_a_diff_is_shown_where_the_editor_opens_files(
+    open_editor: Open, workspace: Path, *, can_show: bool
+) -> None:
+    client = open_editor(window={"showDocument": {"support": can_show}})
+    client.answers["window/showDocument"] = lambda _: {"success": True}
+    reviewing(client)
+    show = actions(client, workspace / "b.txt")["Show diff of b.txt"]
+    shown = client.command(show["command"], *show["arguments"])
+    assert shown["diff"] == "--- a/b.txt\n+++ b/b.txt\n@@ -1,1 +1,1 @@\n-b\n+c\n"
+    page = Path(shown["uri"].removeprefix("file://"))
+    assert page.read_text() == shown["diff"]
+    assert not page.is_relative_to(workspace)
+    opened = [params["uri"] for params in client.params("window/showDocument")]
+    assert opened == ([shown["uri"]] if can_show else [])
 
 
 def test_changes_are_shown_while_the_agent_works(open_editor: Open, workspace: Path) -> None:

@@ -101,7 +101,7 @@ def test_actions_are_those_of_the_place_and_of_the_file() -> None:
     found = list(code_actions(shown, "s1", 7, types.Range(start=cursor, end=cursor)))
     assert [item.title for item in found] == [
         *("Accept hunk @@ -50,1 +50,1 @@", "Reject hunk @@ -50,1 +50,1 @@"),
-        *("Accept file a.txt", "Reject file a.txt"),
+        *("Accept file a.txt", "Reject file a.txt", "Show diff of a.txt"),
     ]
     decision = {"change": "c1", "hunk": "hunk-50", "verdict": "accepted"}
     assert found[0].arguments == [{"session": "s1", "revision": 7, "decisions": [decision]}]

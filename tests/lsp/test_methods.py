@@ -117,6 +117,8 @@ async def test_notifications_of_a_host_reach_the_editor(client: LanguageClient) 
         ("bbox.review", {"session": SESSION}, "undecided"),
         ("bbox.decide", command("bbox.decide").sent, "changes"),
         ("bbox.apply", {"session": SESSION, "ask": False}, "flush"),
+        ("bbox.undoDecision", {"session": SESSION}, "changes"),
+        ("bbox.showDiff", {"session": SESSION, "change": "c1"}, "diff"),
     ],
 )
 async def test_any_editor_can_use_the_commands(

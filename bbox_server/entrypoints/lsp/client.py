@@ -40,6 +40,17 @@ class Client:
         found = document.code_action if document is not None else None
         return found is not None and found.code_action_literal_support is not None
 
+    @property
+    def can_show(self) -> bool:
+        """Whether the editor opens files that it is told of."""
+        window = self._protocol.client_capabilities.window
+        return window is not None and bool(window.show_document and window.show_document.support)
+
+    async def show(self, uri: str) -> None:
+        """Open a file in a window."""
+        params = types.ShowDocumentParams(uri=uri, take_focus=True)
+        await self._request(types.WINDOW_SHOW_DOCUMENT, params)
+
     async def publish(self, uri: str, found: list[types.Diagnostic]) -> None:
         """Replace the diagnostics of a file."""
         await self._notify(

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """bbox.* of `workspace/executeCommand`: the way from run to apply for any editor."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from lsprotocol import types
 
 from bbox_server.application.find_session import FindSession
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.flush import FlushKind
 from bbox_server.domain.session import SessionId, SessionRecord
-from bbox_server.domain.workspace import HostPath
+from bbox_server.domain.workspace import HostPath, WorkspacePath
+from bbox_server.entrypoints.lsp.buffers import Buffers
 from bbox_server.entrypoints.lsp.client import Client, Progress
+from bbox_server.entrypoints.lsp.diff_text import diff_text
 from bbox_server.entrypoints.lsp.following import Following
 from bbox_server.entrypoints.lsp.handlers import Handlers
 from bbox_server.entrypoints.lsp.hunk_diagnostics import as_actions, readable
@@ -19,17 +22,21 @@ from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.wire.command import (
     Applied,
     ApplyCommand,
+    DiffShown,
     ReviewCommand,
     RunCommand,
+    ShowDiffCommand,
     StopCommand,
+    UndoCommand,
+    UndoDecisionCommand,
 )
 from bbox_server.wire.frame import JsonObject
 from bbox_server.wire.params import read_message
 from bbox_server.wire.review import FlushMessage, PlanMessage
-from bbox_server.wire.review_request import DecideParams
+from bbox_server.wire.review_request import ChangeDetail, DecideParams
 from bbox_server.wire.run import AgentsMessage
 from bbox_server.wire.session import SessionMessage
-from bbox_server.wire.workspace_uri import workspace_path
+from bbox_server.wire.workspace_uri import file_uri, workspace_path
 
 APPLY = "Apply"
 NOT_NOW = "Not now"
@@ -44,30 +51,33 @@ class Commands:
         services: LspServices,
         handlers: Handlers,
         client: Client,
+        buffers: Buffers,
         tasks: OwnedTasks,
     ) -> None:
         self.handlers = handlers
+        self._buffers = buffers
         self._services = services
         self._client = client
         self._tasks = tasks
         self._reviews = Reviews(client, self._ask)
         self._followed: set[SessionId] = set()
+        self._acts: Mapping[str, Callable[[object], Awaitable[JsonObject]]] = {
+            "bbox.stop": lambda given: self._end(read_message(StopCommand, given)),
+            "bbox.review": lambda given: self._review(read_message(ReviewCommand, given)),
+            "bbox.decide": lambda given: self._decide(read_message(DecideParams, given)),
+            "bbox.apply": lambda given: self._apply(read_message(ApplyCommand, given)),
+            "bbox.undo": lambda given: self._undo(read_message(UndoCommand, given)),
+            "bbox.undoDecision": lambda given: self._undo_decision(
+                read_message(UndoDecisionCommand, given)
+            ),
+            "bbox.showDiff": lambda given: self._show_diff(read_message(ShowDiffCommand, given)),
+        }
 
     async def execute(self, name: str, argument: object, token: str | int | None) -> JsonObject:
         """Answer a command. Raises: RpcError, naming every bad field; BboxError."""
-        match name:
-            case "bbox.run":
-                return await self._run(read_message(RunCommand, argument), token)
-            case "bbox.stop":
-                stop = read_message(StopCommand, argument)
-                session = self._find(stop.session).id
-                return await self._ask(session, "bbox/sessions/stop", {"mode": stop.mode.value})
-            case "bbox.review":
-                return await self._review(read_message(ReviewCommand, argument))
-            case "bbox.decide":
-                return await self._decide(read_message(DecideParams, argument))
-            case _:
-                return await self._apply(read_message(ApplyCommand, argument))
+        if name == "bbox.run":
+            return await self._run(read_message(RunCommand, argument), token)
+        return await self._acts[name](argument)
 
     def actions(self, params: types.CodeActionParams) -> list[types.Command | types.CodeAction]:
         """What can be decided at a place. Raises: workspace.invalid."""
@@ -125,6 +135,10 @@ class Commands:
         except BboxError as error:
             await self._client.tell(types.MessageType.Error, f"{error.message} {error.cause}")
 
+    async def _end(self, params: StopCommand) -> JsonObject:
+        session = self._find(params.session).id
+        return await self._ask(session, "bbox/sessions/stop", {"mode": params.mode.value})
+
     async def _review(self, params: ReviewCommand) -> JsonObject:
         record = self._find(params.session)
         summary = await self._reviews.refresh(record)
@@ -141,17 +155,46 @@ class Commands:
 
     async def _apply(self, params: ApplyCommand) -> JsonObject:
         record = self._find(params.session)
+        files = self._services.files(record.workspace)
+        unsaved = await self._buffers.unsaved(self._reviews.root(record), files)
+        asked: JsonObject = {"unsaved": list(unsaved)}
         plan = PlanMessage.model_validate(
-            await self._ask(record.id, "bbox/flush/plan", {}), extra="ignore"
+            await self._ask(record.id, "bbox/flush/plan", asked), extra="ignore"
         )
         flush = None
         if await self._wants(plan, ask=params.ask):
-            shown: JsonObject = {"planHash": plan.plan_hash}
+            shown: JsonObject = {**asked, "planHash": plan.plan_hash}
             answer = await self._ask(record.id, "bbox/flush/apply", shown)
             flush = FlushMessage.model_validate(answer, extra="ignore")
             await self._tell_results(flush)
             await self._reviews.refresh(record)
         return Applied(session=record.id, plan=plan, flush=flush).to_object()
+
+    async def _undo(self, params: UndoCommand) -> JsonObject:
+        record = self._find(params.session)
+        asked: JsonObject = {} if params.flush is None else {"flush": params.flush}
+        answer = await self._ask(record.id, "bbox/flush/undo", asked)
+        flush = FlushMessage.model_validate(answer, extra="ignore")
+        await self._tell_results(flush)
+        await self._reviews.refresh(record)
+        return flush.to_object()
+
+    async def _undo_decision(self, params: UndoDecisionCommand) -> JsonObject:
+        record = self._find(params.session)
+        answer = await self._ask(record.id, "bbox/review/undo", {})
+        await self._reviews.refresh(record)
+        return answer
+
+    async def _show_diff(self, params: ShowDiffCommand) -> JsonObject:
+        record = self._find(params.session)
+        answer = await self._ask(record.id, "bbox/changes/get", {"change": params.change})
+        change = ChangeDetail.model_validate(answer, extra="ignore").change
+        diff = diff_text(change)
+        page = self._services.diffs().put(record.id, WorkspacePath(change.path), diff)
+        uri = file_uri(page)
+        if self._client.can_show:
+            await self._client.show(uri)
+        return DiffShown(session=record.id, change=change.id, uri=uri, diff=diff).to_object()
 
     async def _wants(self, plan: PlanMessage, *, ask: bool) -> bool:
         text = "\n".join(_plan_lines(plan))
@@ -165,7 +208,8 @@ class Commands:
     async def _tell_results(self, flush: FlushMessage) -> None:
         failed = [item for item in flush.results if item.result != "applied"]
         count = len(flush.results) - len(failed)
-        lines = [f"{count} {'file' if count == 1 else 'files'} written."]
+        done = "brought back" if flush.kind is FlushKind.UNDO else "written"
+        lines = [f"{count} {'file' if count == 1 else 'files'} {done}."]
         lines += [f"{item.path}: {item.result} {item.detail or ''}".rstrip() for item in failed]
         kind = types.MessageType.Warning if failed else types.MessageType.Info
         await self._client.tell(kind, readable("\n".join(lines)))

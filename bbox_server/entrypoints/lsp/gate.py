@@ -27,6 +27,9 @@ NOTIFICATIONS: Final = frozenset(
         "initialized",
         "window/workDoneProgress/cancel",
         "workspace/didChangeWorkspaceFolders",
+        "textDocument/didOpen",
+        "textDocument/didChange",
+        "textDocument/didClose",
     }
 )
 """The ones that are heard; the others are dropped, also requests that ask for no answer."""

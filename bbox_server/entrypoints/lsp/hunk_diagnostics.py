@@ -42,7 +42,7 @@ def diagnostics(change: ChangeMessage, agent: str) -> list[types.Diagnostic]:
 def code_actions(
     change: ChangeMessage, session: str, revision: int, wanted: types.Range
 ) -> Iterator[types.Command]:
-    """Accept or reject the hunks in a range, and the whole file."""
+    """Accept or reject the hunks in a range, and the whole file; see its diff."""
     if change.withheld is not None:
         return
     for hunk in change.hunks:
@@ -59,6 +59,11 @@ def code_actions(
             {"session": session, "revision": revision},
             {"change": change.id, "verdict": verdict.value},
         )
+    yield types.Command(
+        title=f"Show diff of {readable(change.path)}",
+        command="bbox.showDiff",
+        arguments=[{"session": session, "change": change.id}],
+    )
 
 
 def hunk_range(hunk: HunkMessage) -> types.Range:

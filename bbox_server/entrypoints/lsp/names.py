@@ -53,4 +53,13 @@ LARGE_ANSWERS: Final = frozenset(
 )
 """They carry contents of files, or lines of them."""
 
-COMMANDS: Final = ("bbox.run", "bbox.stop", "bbox.review", "bbox.decide", "bbox.apply")
+COMMANDS: Final = (
+    "bbox.run",
+    "bbox.stop",
+    "bbox.review",
+    "bbox.decide",
+    "bbox.apply",
+    "bbox.undo",
+    "bbox.undoDecision",
+    "bbox.showDiff",
+)

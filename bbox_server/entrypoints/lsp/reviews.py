@@ -46,7 +46,7 @@ class Reviews:
         """Show a session's changes as they are now. Raises: as bbox/changes/list."""
         async with self._turn:
             revision, changes = await self._list(record.id)
-            root = self._root(record)
+            root = self.root(record)
             by_path = {below(root, change.path): change for change in changes}
             self._shown[record.id] = Shown(agent=record.agent, revision=revision, changes=by_path)
             await self._publish()
@@ -96,7 +96,7 @@ class Reviews:
                 await self._client.publish(uri, found)
         self._published = wanted
 
-    def _root(self, record: SessionRecord) -> HostPath:
+    def root(self, record: SessionRecord) -> HostPath:
         """The workspace as the editor names it: its folder may be reached by a link."""
         for uri in self._client.roots:
             try:

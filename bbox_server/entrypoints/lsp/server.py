@@ -53,8 +53,8 @@ class BboxServer(LanguageServer):
         super().__init__(
             name=NAME,
             version=services.version,
-            # Buffers are the editor's: nothing is asked of them.
-            text_document_sync_kind=types.TextDocumentSyncKind.None_,
+            # What is unsaved in the editor is not written over.
+            text_document_sync_kind=types.TextDocumentSyncKind.Incremental,
             protocol_cls=BboxProtocol,
             converter_factory=plain_converter,
         )
@@ -182,8 +182,10 @@ class BboxServer(LanguageServer):
     @cached_property
     def _commands(self) -> Any:  # noqa: ANN401 (its modules are imported late)
         # pydantic and the messages: not needed to answer `initialize`.
+        from bbox_server.entrypoints.lsp.buffers import Buffers
         from bbox_server.entrypoints.lsp.commands import Commands
         from bbox_server.entrypoints.lsp.handlers import Handlers
 
         handlers = Handlers(self._services, self._hosts)
-        return Commands(self._services, handlers, self._client, self._tasks)
+        buffers = Buffers(self.protocol)
+        return Commands(self._services, handlers, self._client, buffers, self._tasks)

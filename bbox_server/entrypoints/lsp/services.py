@@ -6,9 +6,12 @@ from dataclasses import dataclass
 
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.domain.config.agents import ConfiguredAgents
+from bbox_server.domain.diff_page import DiffPages
+from bbox_server.domain.flush import WorkspaceFiles
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.session import SessionStore
+from bbox_server.domain.workspace import HostPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,3 +24,5 @@ class LspServices:
     agents: Callable[[], ConfiguredAgents]
     images: Callable[[], ImageStore]
     diagnose: Callable[[], Diagnose]
+    diffs: Callable[[], DiffPages]
+    files: Callable[[HostPath], WorkspaceFiles]

@@ -42,7 +42,8 @@ vim.lsp.handlers["window/showMessageRequest"] = function(_, params)
   return params.actions[1]
 end
 
-local function choose(wanted)
+-- Takes a code action by the beginning of its title.
+local function offered(wanted)
   local chosen
   vim.ui.select = function(items, options, on_choice)
     for _, item in ipairs(items) do
@@ -54,12 +55,19 @@ local function choose(wanted)
     end
     fail(wanted .. " is not offered: " .. vim.inspect(items))
   end
-  local before = #vim.diagnostic.get(0)
   vim.lsp.buf.code_action()
   wait(wanted, WAIT_MS, function()
-    return chosen and #vim.diagnostic.get(0) < before
+    return chosen
   end)
   step(chosen)
+end
+
+local function choose(wanted)
+  local before = #vim.diagnostic.get(0)
+  offered(wanted)
+  wait("its effect", WAIT_MS, function()
+    return #vim.diagnostic.get(0) < before
+  end)
 end
 
 local function at_first_hunk()
@@ -82,6 +90,12 @@ wait("the hunks of money.py", WAIT_MS, function()
   return #vim.diagnostic.get(0) > 1
 end)
 step(at_first_hunk().message)
+offered("Show diff")
+wait("the diff in a window", WAIT_MS, function()
+  return vim.fn.expand("%:e") == "diff" and vim.fn.search("^+++ b/src/tally/money.py", "nw") > 0
+end)
+step(vim.fn.expand("%:t"))
+vim.cmd("close")
 choose("Accept hunk")
 at_first_hunk()
 choose("Reject hunk")
@@ -102,6 +116,37 @@ vim.cmd("BboxApply")
 wait("the files to be written", WAIT_MS, says("written%."))
 wait("the buffer to be read again", WAIT_MS, function()
   return vim.fn.search("amount: Decimal", "nw") > 0
+end)
+
+vim.cmd("BboxUndo")
+wait("the files to be brought back", WAIT_MS, says("brought back%."))
+wait("the old text in the buffer", WAIT_MS, function()
+  return vim.fn.search("amount: Decimal", "nw") == 0
+end)
+vim.cmd("buffer src/tally/money.py")
+wait("the hunks again", WAIT_MS, function()
+  return #vim.diagnostic.get(0) > 0
+end)
+-- Once more, for the test that looks at the files.
+vim.cmd("BboxReview")
+vim.cmd("cclose")
+vim.cmd("buffer src/tally/money.py")
+at_first_hunk()
+choose("Accept hunk")
+at_first_hunk()
+choose("Reject hunk")
+vim.cmd("buffer tests/test_money.py")
+choose("Accept file")
+vim.cmd("buffer src/tally/money.py")
+vim.cmd("BboxApply")
+wait("the files to be written again", WAIT_MS, function()
+  vim.cmd("checktime")
+  return vim.fn.search("amount: Decimal", "nw") > 0
+end)
+
+vim.cmd("BboxTerminal --version")
+wait("bbox in a terminal", WAIT_MS, function()
+  return vim.bo.buftype == "terminal" and vim.fn.search("bbox", "nw") > 0
 end)
 step("done")
 vim.cmd("qall!")
