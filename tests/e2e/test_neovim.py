@@ -17,6 +17,10 @@ from tests.vm.bbox_command import Bbox, make_bbox
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent / "neovim"
 BIN = Path(sys.executable).parent
+# A mistake in the scenario must not leave Neovim waiting for a user.
+SCENARIO = f"""\
+lua local done, why = pcall(dofile, "{HERE / "review.lua"}")
+if not done then io.stdout:write(why) vim.cmd("cquit 1") end""".replace("\n", " ")
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -51,7 +55,7 @@ def test_the_recipe_runs_an_agent_and_reviews_and_applies(bbox: Bbox, tmp_path: 
     project = tmp_path / "tally"
     make_project(project)
     done = subprocess.run(
-        ["nvim", "--headless", "-u", "NONE", "-c", f"luafile {HERE / 'review.lua'}"],
+        ["nvim", "--headless", "-u", "NONE", "-c", SCENARIO],
         cwd=project,
         env={
             **bbox.env,

@@ -201,6 +201,20 @@ def test_an_apply_is_taken_back(open_editor: Open, workspace: Path) -> None:
     assert client.params(FINISHED)[-1]["message"] == "1 file brought back."
 
 
+def test_a_file_that_is_read_again_has_its_changes_again(
+    open_editor: Open, workspace: Path
+) -> None:
+    client = open_editor()
+    reviewing(client)
+    b = workspace / "b.txt"
+    before = problems(client, b)
+    client.heard.clear()
+    document = {"uri": b.as_uri(), "languageId": "text", "version": 1, "text": "b\n"}
+    client.send({"method": "textDocument/didOpen", "params": {"textDocument": document}})
+    client.until(DIAGNOSTICS, lambda told: told["uri"] == b.as_uri())
+    assert problems(client, b) == before
+
+
 def test_what_is_unsaved_in_the_editor_is_not_written_over(
     open_editor: Open, workspace: Path
 ) -> None:

@@ -79,6 +79,10 @@ class Commands:
             return await self._run(read_message(RunCommand, argument), token)
         return await self._acts[name](argument)
 
+    async def opened(self, uri: str) -> None:
+        """The editor has a file open now."""
+        await self._reviews.opened(uri)
+
     def actions(self, params: types.CodeActionParams) -> list[types.Command | types.CodeAction]:
         """What can be decided at a place. Raises: workspace.invalid."""
         found = self._reviews.actions(params.text_document.uri, params.range)

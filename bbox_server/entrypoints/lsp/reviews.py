@@ -58,6 +58,12 @@ class Reviews:
             self._shown.pop(session, None)
             await self._publish()
 
+    async def opened(self, uri: str) -> None:
+        """Show a file's changes again: an editor that reads it again has forgotten them."""
+        found = self._published.get(uri)
+        if found:
+            await self._client.publish(uri, found)
+
     def actions(self, uri: str, wanted: types.Range) -> list[types.Command]:
         """What can be decided there, and the flush of what was accepted."""
         path = file_path(uri)

@@ -176,7 +176,13 @@ class BboxServer(LanguageServer):
         def cancel(params: types.WorkDoneProgressCancelParams) -> None:
             self._client.cancelled(params.token)
 
+        async def opened(params: types.DidOpenTextDocumentParams) -> None:
+            # Where no command was used there is nothing to show, and nothing to load for it.
+            if "_commands" in self.__dict__:
+                await self._commands.opened(params.text_document.uri)
+
         self.feature(types.TEXT_DOCUMENT_CODE_ACTION, kinds)(actions)
+        self.feature(types.TEXT_DOCUMENT_DID_OPEN)(opened)
         self.feature(types.WINDOW_WORK_DONE_PROGRESS_CANCEL)(cancel)
 
     @cached_property
