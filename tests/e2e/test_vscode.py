@@ -40,6 +40,17 @@ for name in first second third; do curl -sS "https://$name.example.test"; echo "
 read -r answer
 """
 ASKER = {"image": CODEX_IMAGE, "command": ["bash", "-c", ASK], "egress_hosts": HOSTS}
+WRITE = r"""
+sed -i 's/What was spent/Where it went/; s/in totals:$/in sorted(totals):/' src/tally/report.py
+sed -i 's/^ZERO = .*/ZERO = Money(0)/' src/tally/money.py
+rm src/tally/legacy_import.py
+echo 'Made in a microVM.' >NOTES.md
+mkdir -p .vscode
+echo '{"version": "2.0.0"}' >.vscode/tasks.json
+echo all is written
+read -r answer
+"""
+WRITER = {"image": CODEX_IMAGE, "command": ["bash", "-c", WRITE], "egress_hosts": HOSTS}
 EXTENSION_HOST = b"--type=extensionHost"
 PROMPT = "Cents get lost in tally. Keep amounts exact."
 
@@ -103,6 +114,38 @@ def write_agent(bbox: Bbox, name: str, agent: Mapping[str, object]) -> Path:
     config.write_text(yaml.safe_dump({"agents": {name: dict(agent)}}))
     config.chmod(0o600)
     return config
+
+
+def read_all(project: Path) -> dict[str, str]:
+    files = (path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts)
+    return {str(path.relative_to(project)): path.read_text() for path in files}
+
+
+def test_every_decision_is_made_in_the_editor(bbox: Bbox, project: Path, shots: str) -> None:
+    write_agent(bbox, "writer", WRITER)
+    money = project / "src/tally/money.py"
+    before: dict[str, str] = {}
+    applied: dict[str, str] = {}
+
+    def edit() -> None:
+        money.write_text(money.read_text().replace("ZERO = Money(0.0)", "ZERO = Money(0.00)"))
+        before.update(read_all(project))
+
+    with code_server(bbox.home, bbox.env) as url:
+        places = {"URL": f"{url}/?folder={project}", "SHOTS": shots}
+        steps = {
+            "the user edits the same line": edit,
+            "all is applied": lambda: applied.update(read_all(project)),
+        }
+        check_scenario("decide", places, timeout_s=600, on_step=steps)
+
+    written = {path: text for path, text in applied.items() if before.get(path) != text}
+    assert sorted(written) == ["NOTES.md", "src/tally/money.py", "src/tally/report.py"]
+    assert "ZERO = Money(0)\n" in written["src/tally/money.py"]
+    report = written["src/tally/report.py"]
+    marks = ("Where it went", "in sorted(totals):", "# kept by a person")
+    assert [mark for mark in marks if mark not in report] == []
+    assert read_all(project) == before
 
 
 def test_a_name_that_no_rule_allows_waits_for_its_answer(

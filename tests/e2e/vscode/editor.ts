@@ -115,11 +115,17 @@ export class Editor {
     return text.replaceAll("\u00a0", " ");
   }
 
+  /** Open a view of the activity bar; its badge lies over its button. */
+  async activity(label: string): Promise<void> {
+    const button = this.page.locator(`.activitybar a[aria-label^="${label}"]`).first();
+    await button.click({ force: true });
+  }
+
   /** Not by its keys: a terminal with the focus takes them. */
   async sourceControl(): Promise<void> {
     const view = this.page.locator(".scm-view:not(.scm-history-view)");
     if (!(await view.isVisible())) {
-      await this.page.locator('.activitybar a[aria-label^="Source Control"]').first().click();
+      await this.activity("Source Control");
     }
     await view.waitFor();
   }
@@ -134,6 +140,27 @@ export class Editor {
   change(name: string): Locator {
     const label = this.page.locator(".label-name", { hasText: exactly(name) });
     return this.page.locator(".scm-view .monaco-list-row .resource").filter({ has: label }).first();
+  }
+
+  /** Press a button of a file's row in Source Control. */
+  async rowAction(name: string, label: string): Promise<void> {
+    const row = this.change(name);
+    await row.hover();
+    await row.locator(`.action-label[aria-label^="${label}"]`).click();
+  }
+
+  /** Wait for a tab that has this title. */
+  async tab(title: string): Promise<void> {
+    const tabs = this.page.locator(".tab.active .label-name");
+    await tabs.filter({ hasText: exactly(title) }).waitFor();
+  }
+
+  /** Type a line at the end of the diff's right side that is open. */
+  async typeAtEnd(line: string): Promise<void> {
+    await this.#goTo("end");
+    await this.page.keyboard.press("Enter");
+    await this.page.keyboard.press("Home");
+    await this.page.keyboard.type(line);
   }
 
   /** Wait for a lens at an end of the diff that is open; the first of that title from above. */

@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 
 import { isEmpty, leftOut, willDo, wordsOf } from "../review/flush_words.js";
-import { unsavedBelow } from "../review/unsaved.js";
+import { pathsBelow } from "../review/paths.js";
 import type { Server } from "../server/server.js";
 import type { FlushMessage, PlanMessage } from "../wire/messages.js";
 import type { Session } from "./session.js";
@@ -80,7 +80,7 @@ export class ApplyActions {
 function unsavedIn(session: Session): readonly string[] {
   const dirty = vscode.workspace.textDocuments.filter((document) => document.isDirty);
   const files = dirty.filter((document) => document.uri.scheme === session.root.scheme);
-  return unsavedBelow(
+  return pathsBelow(
     session.root.path,
     files.map((document) => document.uri.path),
   );

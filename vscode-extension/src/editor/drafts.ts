@@ -19,19 +19,34 @@ interface Draft {
 export interface DraftOwner {
   readonly listOf: (session: string) => ChangeList;
   readonly edited: (session: string, reviewed: Reviewed) => void;
+  readonly failed: (error: unknown) => void;
 }
 
-/** Texts that a user edits: what is saved here is what a flush writes, and nothing before it. */
+const TAKE = "Use It";
+
+/**
+ * Texts that a user edits: what is saved here is what a flush writes, and nothing before it.
+ *
+ * Where both sides have changed the same lines, the merge editor begins with neither of them, and
+ * an editor that saves by itself would save that. So such a text is used once its editor is closed
+ * and the user says so.
+ */
 export class DraftFiles implements vscode.FileSystemProvider, vscode.Disposable {
   readonly #changed = new vscode.EventEmitter<vscode.FileChangeEvent[]>();
   readonly onDidChangeFile = this.#changed.event;
   readonly #server: Server;
   readonly #owner: DraftOwner;
   readonly #drafts = new Map<string, Draft>();
+  /** Saved, and not used yet. */
+  readonly #merged = new Map<string, Uint8Array>();
+  readonly #closing: vscode.Disposable;
 
   constructor(server: Server, owner: DraftOwner) {
     this.#server = server;
     this.#owner = owner;
+    this.#closing = vscode.workspace.onDidCloseTextDocument(({ uri }) => {
+      this.#settle(uri).catch(owner.failed);
+    });
   }
 
   /** Begin anew with what the change is now; tells how many places are to be brought together. */
@@ -55,8 +70,35 @@ export class DraftFiles implements vscode.FileSystemProvider, vscode.Disposable 
   }
 
   async writeFile(uri: vscode.Uri, content: Uint8Array): Promise<void> {
+    const draft = await this.#draft(uri);
+    if (draft.conflicts > 0) {
+      this.#merged.set(uri.toString(), content);
+      this.#drafts.set(uri.toString(), { ...draft, text: content, mtime: Date.now() });
+      return;
+    }
+    await this.#use(uri, draft, content);
+  }
+
+  async #settle(uri: vscode.Uri): Promise<void> {
+    const text = this.#merged.get(uri.toString());
+    const draft = this.#drafts.get(uri.toString());
+    if (text === undefined || draft === undefined) {
+      return;
+    }
+    this.#merged.delete(uri.toString());
+    const { path } = placeOf(uri);
+    const detail =
+      "It takes the place of the agent's version; nothing is written before you apply.";
+    const options = { modal: true, detail };
+    const question = `Use the merged text of ${path}?`;
+    if ((await vscode.window.showInformationMessage(question, options, TAKE)) === TAKE) {
+      await this.#use(uri, draft, text);
+    }
+  }
+
+  async #use(uri: vscode.Uri, draft: Draft, content: Uint8Array): Promise<void> {
     const { session } = placeOf(uri);
-    const { change, baseHash } = await this.#draft(uri);
+    const { change, baseHash } = draft;
     const data = Buffer.from(content).toString("base64");
     try {
       const edit = { session, change, baseHash, data };
@@ -84,6 +126,7 @@ export class DraftFiles implements vscode.FileSystemProvider, vscode.Disposable 
   }
 
   dispose(): void {
+    this.#closing.dispose();
     this.#changed.dispose();
   }
 

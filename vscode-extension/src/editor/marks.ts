@@ -3,6 +3,7 @@ import * as vscode from "vscode";
 
 import { changeByPath, type ChangeList } from "../review/change_list.js";
 import { decorationOf } from "../review/decoration.js";
+import { pathsBelow } from "../review/paths.js";
 
 /** A session's changes, as far as they are marked in the explorer. */
 export interface Marked {
@@ -29,7 +30,7 @@ export class ChangeMarks implements vscode.FileDecorationProvider, vscode.Dispos
 
   provideFileDecoration(uri: vscode.Uri): vscode.FileDecoration | undefined {
     for (const { agent, root, list } of this.#sessions()) {
-      const path = pathBelow(root, uri);
+      const [path] = uri.scheme === root.scheme ? pathsBelow(root.path, [uri.path]) : [];
       const change = path === undefined ? undefined : changeByPath(list, path);
       const mark = change && decorationOf(agent, change);
       if (mark !== undefined) {
@@ -45,10 +46,4 @@ export class ChangeMarks implements vscode.FileDecorationProvider, vscode.Dispos
   dispose(): void {
     this.#changed.dispose();
   }
-}
-
-function pathBelow(root: vscode.Uri, uri: vscode.Uri): string | undefined {
-  const begin = `${root.path}/`;
-  const isBelow = uri.scheme === root.scheme && uri.path.startsWith(begin);
-  return isBelow ? uri.path.slice(begin.length) : undefined;
 }

@@ -1,7 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
-import { isSameList, NO_CHANGES, withReviewed, type ChangeList } from "../review/change_list.js";
+import {
+  changeByPath,
+  isSameList,
+  NO_CHANGES,
+  withReviewed,
+  type ChangeList,
+} from "../review/change_list.js";
+import { pathsBelow } from "../review/paths.js";
 import type { Server } from "../server/server.js";
 import { endingLines } from "../session/ending.js";
 import { Latest } from "../session/latest.js";
@@ -82,6 +89,14 @@ export class Session implements TerminalOwner, vscode.Disposable {
 
   get list(): ChangeList {
     return this.#list;
+  }
+
+  /** Whether this is a file of the workspace that the agent has changed in its copy. */
+  hasChanged(uri: vscode.Uri): boolean {
+    const [path] = pathsBelow(this.root.path, [uri.path]);
+    return (
+      uri.scheme === "file" && path !== undefined && changeByPath(this.#list, path) !== undefined
+    );
   }
 
   /** Hear of what happens, from where we are: after the start, and after the server was lost. */

@@ -67,6 +67,9 @@ export class Workbench implements vscode.Disposable {
     this.drafts = new DraftFiles(this.server, {
       listOf,
       edited: (session, reviewed) => this.sessions.get(session)?.adopt(reviewed),
+      failed: (error) => {
+        this.fail(error);
+      },
     });
     this.tree = new SessionTree(this.server);
     this.#registered = vscode.Disposable.from(
@@ -74,6 +77,7 @@ export class Workbench implements vscode.Disposable {
       vscode.workspace.registerFileSystemProvider(DRAFT_SCHEME, this.drafts),
       vscode.languages.registerCodeLensProvider({ scheme: SCHEME }, this.#lenses),
       vscode.window.registerFileDecorationProvider(this.#marks),
+      ...this.#watch(),
     );
   }
 
@@ -159,6 +163,24 @@ export class Workbench implements vscode.Disposable {
     this.tree.dispose();
     this.#status.dispose();
     this.#notices.dispose();
+  }
+
+  /** What the user changes may meet what the agent has changed. */
+  #watch(): readonly vscode.Disposable[] {
+    const watcher = vscode.workspace.createFileSystemWatcher("**/*");
+    const moved = (uri: vscode.Uri): void => {
+      for (const session of this.sessions.all) {
+        if (session.hasChanged(uri)) {
+          session.refresh();
+        }
+      }
+    };
+    return [
+      watcher,
+      watcher.onDidChange(moved),
+      watcher.onDidCreate(moved),
+      watcher.onDidDelete(moved),
+    ];
   }
 
   async #show(message: SessionMessage, terminal: AgentTerminal): Promise<void> {

@@ -70,7 +70,7 @@ describe("lensesOf", () => {
     expect(lensesOf(text, 5).map((lens) => lens.act)).toEqual(["accepted", "rejected", "edit"]);
     const gone = sampleChange({ kind: "deleted" });
     expect(lensesOf(gone, 5).map((lens) => lens.act)).toEqual(["accepted", "rejected"]);
-    const edited = lensesOf({ ...text, verdict: "edited", hunks: [] }, 5);
+    const edited = lensesOf({ ...text, verdict: "edited" }, 5);
     expect(edited.map((lens) => lens.act)).toEqual([undefined, "edit", "undecided"]);
   });
 

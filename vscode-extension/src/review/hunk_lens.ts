@@ -22,7 +22,8 @@ export function lensesOf(change: ChangeMessage, lineCount: number): readonly Len
   if (change.withheld !== undefined) {
     return [{ line: 0, title: `Withheld: ${change.withheld}` }];
   }
-  if (change.hunks.length === 0) {
+  // What the user has edited is one text: its hunks are no parts of it any more.
+  if (change.hunks.length === 0 || change.verdict === "edited") {
     return [...conflict(change), ...choices(change, { line: 0 }, change.verdict)];
   }
   const ofHunks = change.hunks.flatMap((hunk) => {
