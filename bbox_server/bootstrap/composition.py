@@ -36,6 +36,7 @@ from bbox_server.bootstrap.adapters import (
     trusted_certificates,
 )
 from bbox_server.domain.clock import IdSource
+from bbox_server.domain.config.entries import AgentEntries
 from bbox_server.domain.diff_page import DiffPages
 from bbox_server.domain.egress.kept import KeptRules
 from bbox_server.domain.flush import WorkspaceFiles
@@ -100,6 +101,7 @@ class Composition:
             kept=self._kept_rules,
             configs=lambda: self.configs,
             config_writer=TemplateWriter,
+            entries=self._agent_entries,
         )
 
     @cached_property
@@ -111,6 +113,11 @@ class Composition:
         from bbox_server.infra.config.kept_rules import ConfigKeptRules
 
         return ConfigKeptRules(path=self.configs.files.user_path(file))
+
+    def _agent_entries(self, file: HostPath | None) -> AgentEntries:
+        from bbox_server.infra.config.agent_entries import ConfigAgentEntries
+
+        return ConfigAgentEntries(path=self.configs.files.user_path(file))
 
     @property
     def packages(self) -> AllowPackages:

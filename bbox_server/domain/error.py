@@ -19,6 +19,7 @@ class Retry(StrEnum):
 class ErrorCode(StrEnum):
     """Stable, dotted codes: an editor or a script may match on them."""
 
+    AGENT_EXISTS = "agent.exists"
     AGENT_INVALID = "agent.invalid"
     AGENT_INVALID_NAME = "agent.invalid-name"
     AGENT_UNKNOWN = "agent.unknown"
@@ -94,6 +95,7 @@ def _entry(message: str, retry: Retry) -> CatalogueEntry:
 
 
 CATALOGUE: Final[dict[ErrorCode, CatalogueEntry]] = {
+    ErrorCode.AGENT_EXISTS: _entry("There is an agent of that name already.", Retry.FIX),
     ErrorCode.AGENT_INVALID: _entry("The definition of an agent is not valid.", Retry.FIX),
     ErrorCode.AGENT_INVALID_NAME: _entry("An agent can't have that name.", Retry.FIX),
     ErrorCode.AGENT_UNKNOWN: _entry("There is no such agent.", Retry.FIX),

@@ -9,6 +9,7 @@ from typing import Any, Final, NoReturn
 from typing_extensions import override
 
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.entrypoints.cli.agents_arguments import add_agents_command
 from bbox_server.entrypoints.cli.config_arguments import add_config_commands, add_trust_options
 from bbox_server.entrypoints.cli.network_arguments import LEARN, add_network_options
 
@@ -28,6 +29,7 @@ COMMANDS: Final = (
     "config",
     "trust",
     "list",
+    "agents",
     "auth",
     "cache",
     "doctor",
@@ -36,7 +38,19 @@ COMMANDS: Final = (
 )
 RUNS: Final = frozenset({"run", "run-image"})
 JSON_COMMANDS: Final = (
-    *("review", "flush", "undo", "sessions", "list", "auth", "cache", "doctor", "diff", "why"),
+    *(
+        "review",
+        "flush",
+        "undo",
+        "sessions",
+        "list",
+        "agents",
+        "auth",
+        "cache",
+        "doctor",
+        "diff",
+        "why",
+    ),
 )
 PROGRESS_MODES: Final = ("spinner", "simple", "log", "json", "none")
 PULL_POLICIES: Final = ("always", "background", "if-not-present", "never")
@@ -365,6 +379,7 @@ def _command_parsers() -> dict[str, Parser]:
     add_config_commands(parsers["config"])
     add_trust_options(parsers["trust"])
     add_network_options(parsers["network"])
+    add_agents_command(parsers["agents"])
     _add_auth_command(parsers["auth"])
     _add_cache_command(parsers["cache"])
     parsers["diff"].add_argument("paths", nargs="*", help="only these paths")
@@ -404,6 +419,7 @@ DESCRIPTIONS: Final = {
     "logs": "Show what happened in a session.",
     "network": "Show what a session reached and was refused, and allow or deny hosts at once.",
     "list": "List the agents.",
+    "agents": "Show, check, add, import and export agents.",
     "config": "Write, show and check your configuration.",
     "trust": "Allow what a workspace's .broodbox.yaml asks for beyond your own settings.",
     "cache": "List the images on this machine, or make room.",

@@ -7,6 +7,7 @@ from typing import Final
 
 from bbox_server.domain.gateway import StartingHost
 from bbox_server.entrypoints.cli import (
+    agents_command,
     auth_command,
     cache_command,
     config_command,
@@ -36,6 +37,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "config": config_command.config,
     "trust": trust_command.trust,
     "list": machine_commands.list_agents,
+    "agents": agents_command.agents,
     "auth": auth_command.auth,
     "cache": cache_command.cache,
     "doctor": machine_commands.doctor,

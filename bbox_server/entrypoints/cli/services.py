@@ -13,6 +13,7 @@ from bbox_server.application.plan_run import PlanRun
 from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.application.tend_cache import TendCache
 from bbox_server.domain.agent import AgentRegistry
+from bbox_server.domain.config.entries import AgentEntries
 from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.desk import Desk
 from bbox_server.domain.egress.kept import KeptRules
@@ -46,6 +47,7 @@ class Services:
     Attributes:
         directory: Where the command was started, links resolved.
         kept: Rules of the user's config, the usual file or another one.
+        entries: The agents of that file.
     """
 
     environ: Mapping[str, str] = field(repr=False)
@@ -65,3 +67,4 @@ class Services:
     kept: Callable[[HostPath | None], KeptRules]
     configs: Callable[[], ResolveConfig]
     config_writer: Callable[[], ConfigWriter]
+    entries: Callable[[HostPath | None], AgentEntries]
