@@ -18,6 +18,7 @@ PACKAGES: Final = (
     "git",
     "iproute2",
     "mmdebstrap",  # the base image
+    "musl",  # an image on it, in tests
     "openssh-client",
     "python3-venv",  # the virtual environment that uv lives in
     "qemu-system-common",  # virtiofsd

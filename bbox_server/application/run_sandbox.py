@@ -26,7 +26,7 @@ from bbox_server.domain.egress.relay import (
 )
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
-from bbox_server.domain.launch import GUEST_AGENT_SOCKET, GUEST_HOME, Launch
+from bbox_server.domain.launch import GUEST_AGENT_SOCKET, GUEST_HOME, GUEST_WORKSPACE, Launch
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
     EventKind,
@@ -246,6 +246,8 @@ class RunSandbox:
             identity=identity,
             time_ns=int(self.clock.now() * NANOSECONDS),
             image_env=launch.root.config.env,
+            # The workspace is mounted: only what an image names may be missing.
+            directory="" if launch.directory == GUEST_WORKSPACE else launch.directory,
             trusted_certificates=launch.trusted_certificates,
             home=tuple(file for file in launch.files if not file.path.is_absolute()),
         )

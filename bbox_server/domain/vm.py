@@ -78,6 +78,7 @@ class GuestConfig:
     """What the per-session part of the initramfs tells the guest (guest/README.md).
 
     Attributes:
+        directory: Absolute; made if it is not there. Empty for none.
         home: Files of the agent's home, by relative paths; they take the place of the image's.
             The last one counts where two have the same path.
     """
@@ -87,6 +88,7 @@ class GuestConfig:
     identity: ShellIdentity
     time_ns: int
     image_env: Mapping[str, str] = field(default_factory=dict)
+    directory: str = ""
     trusted_certificates: bytes = b""
     home: tuple[GuestFile, ...] = ()
 

@@ -192,6 +192,7 @@ def test_settings_are_numbers_and_checked_names() -> None:
 
     assert settings == (
         "BBOX_HOSTNAME=bbox-0a1b2c3d\nBBOX_SHARE=virtiofs\nBBOX_TIME=1700000000\nBBOX_TMP_MIB=512\n"
+        "BBOX_WORKDIR=''\n"
     )
 
 

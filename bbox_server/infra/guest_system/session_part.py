@@ -76,7 +76,8 @@ def _settings(guest: GuestConfig) -> bytes:
         "BBOX_SHARE=virtiofs\n"
         f"BBOX_TIME={guest.time_ns // _NS_PER_S}\n"
         f"BBOX_TMP_MIB={max(0, guest.tmp_size_mib)}\n"
-    ).encode()
+        f"BBOX_WORKDIR={_quoted(guest.directory)}\n"
+    ).encode(errors="surrogateescape")
 
 
 def _image_environment(variables: Mapping[str, str]) -> bytes:

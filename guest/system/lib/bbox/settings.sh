@@ -48,6 +48,14 @@ own_home() {
   done
 }
 
+# What the image calls its working directory is there, as other runtimes see to it: empty, and the
+# agent's. The path is resolved in the image: its links must not lead into the initramfs.
+make_directory() {
+  [ -z "$BBOX_WORKDIR" ] || [ -d "$root$BBOX_WORKDIR" ] && return
+  chroot "$root" /run/bbox/busybox mkdir -p -- "$BBOX_WORKDIR" || warn "directory"
+  chroot "$root" /run/bbox/busybox chown 1000:1000 -- "$BBOX_WORKDIR" || warn "directory"
+}
+
 replace_link() {
   content=$(chroot "$root" /run/bbox/busybox cat "$2" 2>/dev/null)
   rm "$1"
