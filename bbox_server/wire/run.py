@@ -13,6 +13,7 @@ from bbox_server.wire.model import Message
 
 # What a terminal can be, so that nobody makes the guest allocate for millions of cells.
 CELLS_LIMIT = 4096
+PORTS_LIMIT = 65535
 
 
 class NoParams(Message):
@@ -55,10 +56,21 @@ class TerminalSizeMessage(Message):
     rows: int = Field(ge=1, le=CELLS_LIMIT)
 
 
+class ServiceMessage(Message):
+    """An HTTP service at a port of this machine's 127.0.0.1.
+
+    The guest finds it at http://NAME.bbox.internal:PORT.
+    """
+
+    name: str
+    port: int = Field(ge=1, le=PORTS_LIMIT)
+
+
 class RunOptions(Message):
     """How to run; what is left out is the agent's default.
 
-    `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest.
+    `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest. `services` are
+    for the guest, beside those of the user's config.
     """
 
     cpus: int | None = Field(default=None, ge=1)
@@ -68,6 +80,7 @@ class RunOptions(Message):
     allow_hosts: tuple[str, ...] = ()
     excludes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
+    services: tuple[ServiceMessage, ...] = ()
     env_forward: tuple[str, ...] = ()
     program: str | None = None
     ask: bool = False

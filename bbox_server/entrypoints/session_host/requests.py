@@ -7,6 +7,7 @@ from bbox_server.domain.change import ChangeId, HunkId
 from bbox_server.domain.decision import Decision
 from bbox_server.domain.egress.rule import parse_host_rule
 from bbox_server.domain.error import BboxError, ErrorCode
+from bbox_server.domain.hostservice import HostService
 from bbox_server.domain.portforward import parse_port_forwards
 from bbox_server.domain.review import Verdict
 from bbox_server.domain.run import (
@@ -49,6 +50,7 @@ def run_request(params: RunParams, environ: dict[str, str]) -> RunRequest:
         allow_hosts=tuple(parse_host_rule(text) for text in options.allow_hosts),
         excludes=options.excludes,
         forwards=parse_port_forwards(options.ports),
+        services=tuple(HostService(name=one.name, port=one.port) for one in options.services),
         config_file=None if options.config_file is None else HostPath(options.config_file),
         git=GitAccess(token=options.git_token, ssh_agent=options.git_ssh_agent),
         trace=options.trace or environ.get("BBOX_TRACE") == "1",

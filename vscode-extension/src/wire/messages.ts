@@ -463,7 +463,8 @@ export interface RuleMessage {
 /**
  * How to run; what is left out is the agent's default.
  *
- * `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest.
+ * `ports` are HOST:GUEST, and lead from this machine's 127.0.0.1 into the guest. `services` are
+ * for the guest, beside those of the user's config.
  */
 export interface RunOptions {
   readonly cpus?: number;
@@ -473,6 +474,7 @@ export interface RunOptions {
   readonly allowHosts?: readonly string[];
   readonly excludes?: readonly string[];
   readonly ports?: readonly string[];
+  readonly services?: readonly ServiceMessage[];
   readonly envForward?: readonly string[];
   readonly program?: string;
   readonly ask?: boolean;
@@ -503,6 +505,16 @@ export interface RunParams {
   readonly args?: readonly string[];
   readonly options?: RunOptions;
   readonly terminal?: TerminalSizeMessage;
+}
+
+/**
+ * An HTTP service at a port of this machine's 127.0.0.1.
+ *
+ * The guest finds it at http://NAME.bbox.internal:PORT.
+ */
+export interface ServiceMessage {
+  readonly name: string;
+  readonly port: number;
 }
 
 /**
