@@ -350,6 +350,7 @@ class Composition:
             sessions=lambda: self.adapters.sessions,
             # A workspace's file can't define any.
             agents=lambda: self.configs(None).agents,
+            configs=lambda: self.configs,
             images=lambda: self.adapters.images,
             diagnose=self.diagnose,
             diffs=self.diff_pages,

@@ -17,6 +17,13 @@ NETWORK_RULES: Final[Example] = {
     "added": [{"host": "api.example.com", "ports": [443]}],
 }
 
+TRUST_DIGEST: Final = "9d1f0c" + 58 * "0"
+TRUST: Final[Example] = {
+    "workspaceUri": "file:///home/ada/tally",
+    "digest": TRUST_DIGEST,
+    "widening": [".broodbox.yaml:2:3: network.allow_hosts: adds db.example.com:5432"],
+}
+
 AGENTS: Final[Example] = {
     "agents": [
         {

@@ -45,6 +45,7 @@ from bbox_server.wire.terminal import (
     TerminalOpenParams,
     TerminalResizeParams,
 )
+from bbox_server.wire.trust import TrustDecideParams, TrustMessage, TrustParams
 
 
 class Place(StrEnum):
@@ -253,6 +254,26 @@ METHODS: Final = (
         result=NetworkRulesMessage,
         sent=example.ONE,
         answered=example.NETWORK_RULES,
+    ),
+    Method(
+        name="bbox/trust/get",
+        params=TrustParams,
+        result=TrustMessage,
+        place=Place.CALLER,
+        sent={"workspaceUri": "file:///home/ada/tally"},
+        answered=example.TRUST,
+    ),
+    Method(
+        name="bbox/trust/decide",
+        params=TrustDecideParams,
+        result=TrustMessage,
+        place=Place.CALLER,
+        sent={
+            "workspaceUri": "file:///home/ada/tally",
+            "digest": example.TRUST_DIGEST,
+            "decision": "trusted",
+        },
+        answered={**example.TRUST, "decision": "trusted"},
     ),
     Method(
         name="bbox/doctor",

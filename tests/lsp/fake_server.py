@@ -62,6 +62,7 @@ def services() -> LspServices:
         gateway=lambda: gateway,
         sessions=lambda: sessions,
         agents=lambda: agents,
+        configs=lambda: configs,
         images=lambda: images,
         diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, configs=configs),
         diffs=lambda: MemoryDiffPages([SESSION]),

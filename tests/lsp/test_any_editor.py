@@ -285,6 +285,22 @@ def test_a_session_is_found_again(open_editor: Open, home: Path, workspace: Path
         assert len(problems(other, b)) == 1
 
 
+@pytest.mark.parametrize("answer", ["Allow it", "Run without it", None])
+def test_what_a_workspace_asks_for_is_asked_for(
+    open_editor: Open, workspace: Path, answer: str | None
+) -> None:
+    config = workspace / ".broodbox.yaml"
+    config.write_text("network: {allow_hosts: [{name: db.example.com, ports: [5432]}]}\n")
+    client = open_editor(**CAPABLE)
+    client.answers["window/showMessageRequest"] = lambda _: answer and {"title": answer}
+    run(client, "say hello")
+    client.until(FINISHED)
+    run(client, "say hello")
+    asked = client.params("window/showMessageRequest")
+    assert "db.example.com" in asked[0]["message"]
+    assert len(asked) == (2 if answer is None else 1)  # who says nothing is asked again
+
+
 def test_an_agent_is_asked_for_or_the_want_of_one_is_told(open_editor: Open) -> None:
     client = open_editor()
     params = {"command": "bbox.run", "arguments": [{}]}

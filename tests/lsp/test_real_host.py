@@ -298,6 +298,24 @@ def test_an_editor_is_told_of_a_host_that_was_killed_and_goes_on_with_the_next(
     assert server.request("bbox/sessions/get", session=session)["state"] == "reviewing"
 
 
+def test_a_workspace_asks_for_more_once_per_content(server: Editor, workspace: Path) -> None:
+    uri = workspace.as_uri()
+    assert server.request("bbox/trust/get", workspaceUri=uri) == {
+        "workspaceUri": uri,
+        "widening": [],
+    }
+    config = workspace / ".broodbox.yaml"
+    config.write_text("network: {allow_hosts: [{name: db.example.com, ports: [5432]}]}\n")
+    found = server.request("bbox/trust/get", workspaceUri=uri)
+    assert len(found["widening"]) == 1
+    assert "db.example.com" in found["widening"][0]
+    assert "decision" not in found
+    said = {"workspaceUri": uri, "digest": found["digest"], "decision": "trusted"}
+    assert server.request("bbox/trust/decide", **said)["decision"] == "trusted"
+    config.write_text(config.read_text().replace("5432", "5433"))
+    assert "decision" not in server.request("bbox/trust/get", workspaceUri=uri)
+
+
 def test_every_method_of_the_table_is_asked_here() -> None:
     tree = ast.parse(Path(__file__).read_text())
     asked = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from lsprotocol import types
 
 from bbox_server.application.find_session import FindSession
+from bbox_server.domain.config.source import TrustDecision
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.flush import FlushKind
 from bbox_server.domain.session import SessionId, SessionRecord
@@ -36,10 +37,13 @@ from bbox_server.wire.review import FlushMessage, PlanMessage
 from bbox_server.wire.review_request import ChangeDetail, DecideParams
 from bbox_server.wire.run import AgentsMessage
 from bbox_server.wire.session import SessionMessage
+from bbox_server.wire.trust import TrustDecideParams
 from bbox_server.wire.workspace_uri import file_uri, workspace_path
 
 APPLY = "Apply"
 NOT_NOW = "Not now"
+TRUST = "Allow it"
+REFUSE = "Run without it"
 SHOWN_PATHS = 20
 
 
@@ -92,6 +96,7 @@ class Commands:
         agent = params.agent
         if agent is None and params.image is None:
             agent = await self._choose_agent()
+        await self._ask_trust(params.workspace_uri or self._root_uri())
         asked = {
             "workspaceUri": params.workspace_uri or self._root_uri(),
             "agent": agent,
@@ -114,6 +119,22 @@ class Commands:
         if params.terminal is None:
             await self._end_input(session)
         return answer
+
+    async def _ask_trust(self, workspace_uri: str) -> None:
+        """Ask once per content of the workspace's file what it widens (P-25)."""
+        found = self.handlers.trust(workspace_uri)
+        if not found.widening or found.decision is not None or not self._client.can_ask:
+            return
+        lines = "\n".join(found.widening)
+        text = readable(f"The .broodbox.yaml here asks for more than you allow:\n{lines}")
+        answer = await self._client.ask(text, (TRUST, REFUSE))
+        if answer is not None and found.digest is not None:
+            decision = TrustDecision.TRUSTED if answer == TRUST else TrustDecision.REFUSED
+            self.handlers.decide_trust(
+                TrustDecideParams(
+                    workspace_uri=workspace_uri, digest=found.digest, decision=decision
+                )
+            )
 
     async def _choose_agent(self) -> str:
         if not self._client.can_ask:

@@ -5,14 +5,18 @@ from collections.abc import Mapping
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import ENDED, SessionId, SessionRecord
+from bbox_server.domain.workspace import Digest
 from bbox_server.entrypoints.lsp.hosts import Hosts
+from bbox_server.entrypoints.lsp.names import CALLER_METHODS, RUN
 from bbox_server.entrypoints.lsp.services import LspServices
 from bbox_server.wire.frame import JsonObject
 from bbox_server.wire.lifecycle import SessionsListParams
+from bbox_server.wire.model import Message
 from bbox_server.wire.params import read_params
 from bbox_server.wire.review_request import SessionParams
 from bbox_server.wire.run import AgentsMessage, AgentSource, agent_message
 from bbox_server.wire.session import SessionsMessage, doctor_message, session_message
+from bbox_server.wire.trust import TrustDecideParams, TrustMessage, TrustParams
 from bbox_server.wire.workspace_uri import workspace_path
 
 
@@ -27,22 +31,45 @@ class Handlers:
         """Any method of the table. Raises: RpcError, BboxError."""
         sent = dict(params) if isinstance(params, Mapping) else {"params": params}
         message = read_params(method, sent)
-        match method:
-            case "bbox/agents/list":
-                return (await self._agents()).to_object()
-            case "bbox/doctor":
-                return doctor_message(await self._services.diagnose()()).to_object()
-            case "bbox/sessions/list":
-                assert isinstance(message, SessionsListParams)  # noqa: S101 (the table says so)
-                return self._sessions(message).to_object()
-            case "bbox/sessions/get":
-                assert isinstance(message, SessionParams)  # noqa: S101 (the table says so)
-                return session_message(self._record(message.session)).to_object()
-            case "bbox/run":
-                return await (await self.hosts.new()).request(method, sent)
+        if method in CALLER_METHODS:
+            return (await self._own(method, message)).to_object()
+        if method == RUN:
+            return await (await self.hosts.new()).request(method, sent)
+        connection = await self.hosts.to(SessionId(str(sent.get("session"))))
+        return await connection.request(method, sent)
+
+    async def _own(self, method: str, message: Message) -> Message:
+        """What needs no session's host; the table says which message comes with which method."""
+        if method == "bbox/agents/list":
+            return await self._agents()
+        match message:
+            case SessionsListParams():
+                return self._sessions(message)
+            case SessionParams():
+                return session_message(self._record(message.session))
+            case TrustParams():
+                return self.trust(message.workspace_uri)
+            case TrustDecideParams():
+                return self.decide_trust(message)
             case _:
-                connection = await self.hosts.to(SessionId(str(sent.get("session"))))
-                return await connection.request(method, sent)
+                return doctor_message(await self._services.diagnose()())
+
+    def trust(self, workspace_uri: str) -> TrustMessage:
+        """What the workspace's file asks for. Raises: workspace.invalid, config.invalid."""
+        resolved = self._services.configs()(workspace_path(workspace_uri))
+        return TrustMessage(
+            workspace_uri=workspace_uri,
+            digest=resolved.digest,
+            decision=resolved.decision,
+            widening=tuple(str(finding) for finding in resolved.widening),
+        )
+
+    def decide_trust(self, params: TrustDecideParams) -> TrustMessage:
+        """Remember what the user says of that content. Raises: as `trust`; directory.unusable."""
+        workspace = workspace_path(params.workspace_uri)
+        trust = self._services.configs().trust
+        trust.decide(workspace, Digest(params.digest), params.decision)
+        return self.trust(params.workspace_uri)
 
     async def _agents(self) -> AgentsMessage:
         stored = await self._services.images().list()

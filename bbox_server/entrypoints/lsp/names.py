@@ -12,6 +12,8 @@ CALLER_METHODS: Final = (
     "bbox/agents/list",
     "bbox/sessions/list",
     "bbox/sessions/get",
+    "bbox/trust/get",
+    "bbox/trust/decide",
     "bbox/doctor",
 )
 HOST_METHODS: Final = (

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bbox_server.application.diagnose import Diagnose
+from bbox_server.application.resolve_config import ResolveConfig
 from bbox_server.domain.config.agents import ConfiguredAgents
 from bbox_server.domain.diff_page import DiffPages
 from bbox_server.domain.flush import WorkspaceFiles
@@ -22,6 +23,7 @@ class LspServices:
     gateway: Callable[[], SessionGateway]
     sessions: Callable[[], SessionStore]
     agents: Callable[[], ConfiguredAgents]
+    configs: Callable[[], ResolveConfig]
     images: Callable[[], ImageStore]
     diagnose: Callable[[], Diagnose]
     diffs: Callable[[], DiffPages]

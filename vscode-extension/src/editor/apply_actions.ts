@@ -4,7 +4,7 @@ import * as vscode from "vscode";
 import { isEmpty, leftOut, willDo, wordsOf } from "../review/flush_words.js";
 import { pathsBelow } from "../review/paths.js";
 import type { Server } from "../server/server.js";
-import type { FlushMessage, PlanMessage } from "../wire/messages.js";
+import type { FlushMessage, FlushPlanParams, PlanMessage } from "../wire/messages.js";
 import type { Session } from "./session.js";
 
 const APPLY = "Apply";
@@ -27,9 +27,21 @@ export class ApplyActions {
       await vscode.window.showInformationMessage("Nothing is accepted yet.");
       return;
     }
-    if (!(await isAgreed(session, plan))) {
-      return;
+    if (await isAgreed(session, plan)) {
+      await this.#write(session, params, plan);
     }
+  }
+
+  /** Write what is accepted, where the user's config says so; what can't be applied stays. */
+  async applyUnasked(session: Session): Promise<void> {
+    const params = { session: session.view.id, unsaved: unsavedIn(session) };
+    const plan = await this.#server.request("bbox/flush/plan", params);
+    if (plan.operations.length > 0) {
+      await this.#write(session, params, plan);
+    }
+  }
+
+  async #write(session: Session, params: FlushPlanParams, plan: PlanMessage): Promise<void> {
     const location = vscode.ProgressLocation.Notification;
     const title = `Applying ${session.view.agent}'s changes…`;
     const flush = await vscode.window.withProgress({ location, title }, () =>

@@ -9,6 +9,7 @@ import {
   type RunChoice,
   type TypedOptions,
 } from "../session/run_choice.js";
+import { trustQuestion } from "../session/trust.js";
 import type { EgressProfile, SessionMessage } from "../wire/messages.js";
 
 /** The folder that an agent works on: the only one, or the one that is chosen. */
@@ -118,6 +119,34 @@ async function askForNumber(prompt: string): Promise<string | undefined> {
     validateInput: numberFault,
     ignoreFocusOut: true,
   });
+}
+
+const ALLOW = "Allow It";
+const REFUSE = "Run Without It";
+
+/**
+ * Ask, once for each content of the workspace's own config, what it wants beyond the user's.
+ * False if the user wants no run at all.
+ */
+export async function askForTrust(
+  server: Server,
+  folder: vscode.WorkspaceFolder,
+): Promise<boolean> {
+  const workspaceUri = folder.uri.toString();
+  const found = await server.request("bbox/trust/get", { workspaceUri });
+  const detail = trustQuestion(found);
+  if (detail === undefined || found.digest === undefined) {
+    return true;
+  }
+  const text = `The .broodbox.yaml of ${folder.name} asks for more than you allow.`;
+  const options = { modal: true, detail };
+  const answer = await vscode.window.showWarningMessage(text, options, ALLOW, REFUSE);
+  if (answer === undefined) {
+    return false;
+  }
+  const decision = answer === ALLOW ? "trusted" : "refused";
+  await server.request("bbox/trust/decide", { workspaceUri, digest: found.digest, decision });
+  return true;
 }
 
 /** A session of a folder that is not over. */

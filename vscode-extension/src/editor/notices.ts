@@ -80,6 +80,7 @@ async function openSetting(name: string): Promise<void> {
   await vscode.commands.executeCommand(`workbench.action.${command}`, { query: name });
 }
 
-async function showChanges(): Promise<void> {
+/** Source Control, where the changes are. */
+export async function showChanges(): Promise<void> {
   await vscode.commands.executeCommand("workbench.view.scm");
 }

@@ -79,6 +79,14 @@ export class ReviewActions {
     }
   }
 
+  /** Accept what needs no second look, and ask nothing: the user's config says so. */
+  async acceptOrdinary(session: Session, changes: readonly ChangeMessage[]): Promise<void> {
+    const { ordinary } = bulkOf(changes);
+    if (ordinary.length > 0) {
+      await this.#send(session, ordinary);
+    }
+  }
+
   /** Reject all of these. */
   async rejectMany(session: Session, changes: readonly ChangeMessage[]): Promise<void> {
     const decisions = rejectionsOf(changes);

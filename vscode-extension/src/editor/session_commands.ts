@@ -2,7 +2,7 @@
 import * as vscode from "vscode";
 
 import { choiceName, type RunChoice } from "../session/run_choice.js";
-import { askForOptions, pickAgent, pickFolder, pickSession } from "./choices.js";
+import { askForOptions, askForTrust, pickAgent, pickFolder, pickSession } from "./choices.js";
 import type { COMMANDS, CommandHandlers } from "./command_names.js";
 import { diagnosticsOf } from "./diagnostics.js";
 import { checkMachine } from "./machine_check.js";
@@ -74,7 +74,7 @@ async function run(
   const picked = folder && (await pickAgent(workbench.server, workbench.memory.choice));
   const choice = picked && (await more(picked));
   if (folder !== undefined && choice !== undefined) {
-    await workbench.run(choice, folder);
+    await begin(workbench, choice, folder);
   }
 }
 
@@ -87,6 +87,16 @@ async function runAgain(workbench: Workbench): Promise<void> {
   const folder = await pickFolder();
   if (folder !== undefined) {
     vscode.window.setStatusBarMessage(`BBox: ${choiceName(choice)}`, 5000);
+    await begin(workbench, choice, folder);
+  }
+}
+
+async function begin(
+  workbench: Workbench,
+  choice: RunChoice,
+  folder: vscode.WorkspaceFolder,
+): Promise<void> {
+  if (await askForTrust(workbench.server, folder)) {
     await workbench.run(choice, folder);
   }
 }

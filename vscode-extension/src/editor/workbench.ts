@@ -14,7 +14,9 @@ import { SideContent } from "./content.js";
 import { DraftFiles } from "./drafts.js";
 import { HunkLenses } from "./hunk_lenses.js";
 import { Memory } from "./memory.js";
-import { Notices } from "./notices.js";
+import { Notices, showChanges } from "./notices.js";
+import { ApplyActions } from "./apply_actions.js";
+import { ReviewActions } from "./review_actions.js";
 import type { ServerProgram } from "./server_program.js";
 import { Session } from "./session.js";
 import { SessionTree } from "./session_tree.js";
@@ -201,8 +203,10 @@ export class Workbench implements vscode.Disposable {
         this.#marks.refresh(listed.root, before, listed.list);
         this.#showState(listed);
       },
-      ended: ({ view: { agent }, list }) => {
-        this.#notices.finished(agent, undecidedOf(list).length);
+      ended: (finished) => {
+        this.#finish(finished).catch((error: unknown) => {
+          this.fail(error);
+        });
       },
       called: (calling) => {
         this.#notices.called(calling.view.agent, () => this.showTerminal(calling));
@@ -225,6 +229,23 @@ export class Workbench implements vscode.Disposable {
     this.#showState(session);
     await this.#sessionsChanged();
     await session.follow();
+  }
+
+  /** What the user's config wants at the end: to be asked, to review, or to have it applied. */
+  async #finish(session: Session): Promise<void> {
+    const { view, list } = session;
+    switch (view.after) {
+      case "ask":
+        this.#notices.finished(view.agent, undecidedOf(list).length);
+        break;
+      case "review":
+        await showChanges();
+        break;
+      case "apply":
+        await new ReviewActions(this.server).acceptOrdinary(session, list.changes);
+        await new ApplyActions(this.server).applyUnasked(session);
+        break;
+    }
   }
 
   async #sessionsChanged(): Promise<void> {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import type {
+  AfterRun,
   EventMessage,
   QuestionMessage,
   SessionMessage,
@@ -17,6 +18,8 @@ export interface SessionView {
   readonly nextSeq: number;
   /** Seconds since the epoch. What was told before is history: nobody is alarmed by it again. */
   readonly attachedAt: number;
+  /** What the user's config wants once the agent has ended. */
+  readonly after: AfterRun;
 }
 
 /** A line for the terminal. */
@@ -63,6 +66,7 @@ export function viewOf(session: SessionMessage, attachedAt: number): SessionView
     state: session.state,
     nextSeq: 1,
     attachedAt,
+    after: session.after,
   };
 }
 

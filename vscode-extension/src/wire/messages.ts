@@ -668,6 +668,33 @@ export interface TerminalSizeMessage {
 /** How much a change can do to the host once it is flushed (compat REV-04, REV-05, P-04). */
 export type Tier = "ordinary" | "buildFile" | "executesOnHost" | "secret" | "gitInternal";
 
+/** What the user says of the file with this digest; another content is asked for anew. */
+export interface TrustDecideParams {
+  readonly workspaceUri: string;
+  readonly digest: string;
+  readonly decision: TrustDecision;
+}
+
+/** What the user said when asked. */
+export type TrustDecision = "trusted" | "refused";
+
+/**
+ * What is asked for, one thing a line, and what the user said of exactly this file.
+ *
+ * No `digest`: there is no such file. Without a decision nothing of `widening` is applied.
+ */
+export interface TrustMessage {
+  readonly workspaceUri: string;
+  readonly digest?: string;
+  readonly decision?: TrustDecision;
+  readonly widening: readonly string[];
+}
+
+/** A workspace, as a file: URI. */
+export interface TrustParams {
+  readonly workspaceUri: string;
+}
+
 /** Hear no more of a session. */
 export interface UnsubscribeParams {
   readonly session: string;

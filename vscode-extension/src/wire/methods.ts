@@ -43,6 +43,9 @@ import type {
   TerminalOpenParams,
   TerminalOpened,
   TerminalResizeParams,
+  TrustDecideParams,
+  TrustMessage,
+  TrustParams,
   UnsubscribeParams,
 } from "./messages.js";
 
@@ -77,6 +80,8 @@ export interface Requests {
   readonly "bbox/network/list": { readonly params: SessionParams; readonly result: NetworkQuestions };
   readonly "bbox/network/answer": { readonly params: NetworkAnswerParams; readonly result: Done };
   readonly "bbox/network/rules": { readonly params: SessionParams; readonly result: NetworkRulesMessage };
+  readonly "bbox/trust/get": { readonly params: TrustParams; readonly result: TrustMessage };
+  readonly "bbox/trust/decide": { readonly params: TrustDecideParams; readonly result: TrustMessage };
   readonly "bbox/doctor": { readonly params: NoParams; readonly result: DoctorMessage };
 }
 
