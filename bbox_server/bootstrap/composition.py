@@ -48,6 +48,7 @@ from bbox_server.domain.session import (
     SessionObserver,
     SessionRecord,
 )
+from bbox_server.domain.session_logs import SessionLogs
 from bbox_server.domain.snapshot import Snapshots
 from bbox_server.domain.terminal import TerminalRecorder, UserTerminal
 from bbox_server.domain.workspace import HostPath, below
@@ -76,7 +77,6 @@ class Composition:
         """What the command line gets."""
         from bbox_server.infra.config.template import TemplateWriter
         from bbox_server.infra.host.desk import UserDesk
-        from bbox_server.infra.sessions.logs import DiskSessionLogs
 
         return Services(
             environ=self.environ,
@@ -95,7 +95,7 @@ class Composition:
                 progress=progress,
             ),
             cache=lambda: self.tend_cache,
-            logs=DiskSessionLogs(state=self.adapters.directories.state),
+            logs=self.session_logs(),
             trace=lambda: self.trace,
             desk=UserDesk(environ=self.environ),
             kept=self._kept_rules,
@@ -257,12 +257,11 @@ class Composition:
     @property
     def trace(self) -> ExportTrace:
         """Sessions' traces."""
-        from bbox_server.infra.sessions.logs import DiskSessionLogs
         from bbox_server.infra.tracing.spans import OtlpFiles
 
         state = self.adapters.directories.state
         return ExportTrace(
-            events=DiskSessionLogs(state=state).events,
+            events=self.session_logs().events,
             files=OtlpFiles(state=state, version=version(PACKAGE)),
         )
 
@@ -352,10 +351,17 @@ class Composition:
             agents=lambda: self.configs(None).agents,
             configs=lambda: self.configs,
             images=lambda: self.adapters.images,
+            logs=self.session_logs,
             diagnose=self.diagnose,
             diffs=self.diff_pages,
             files=self.workspace_files,
         )
+
+    def session_logs(self) -> SessionLogs:
+        """What sessions left to read."""
+        from bbox_server.infra.sessions.logs import DiskSessionLogs
+
+        return DiskSessionLogs(state=self.adapters.directories.state)
 
     def diff_pages(self) -> DiffPages:
         """Where diffs are for editors that show files."""

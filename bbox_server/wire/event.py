@@ -35,6 +35,18 @@ class EventMessage(Message):
     fields: dict[str, EventValue] = Field(default_factory=dict)
 
 
+class LogMessage(Message):
+    """What a session left to read: its newest events, oldest first, and the guest's console.
+
+    `trace` is a file of OpenTelemetry spans on this machine, where one was written.
+    """
+
+    session: str
+    events: tuple[EventMessage, ...]
+    console: str
+    trace: str | None = None
+
+
 def event_message(event: SessionEvent) -> EventMessage:
     """An event for a client; names of its fields are camelCase."""
     return EventMessage(

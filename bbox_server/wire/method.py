@@ -8,7 +8,7 @@ from typing import Final
 
 from bbox_server.wire import example
 from bbox_server.wire.commit import ForwardMessage, ForwardParams
-from bbox_server.wire.event import EventMessage, SubscribeParams, UnsubscribeParams
+from bbox_server.wire.event import EventMessage, LogMessage, SubscribeParams, UnsubscribeParams
 from bbox_server.wire.lifecycle import SessionsListParams, StopParams
 from bbox_server.wire.model import Message
 from bbox_server.wire.network import (
@@ -34,7 +34,12 @@ from bbox_server.wire.review_request import (
     SessionParams,
 )
 from bbox_server.wire.run import AgentsMessage, Done, NoParams, RunParams
-from bbox_server.wire.session import DoctorMessage, SessionLost, SessionMessage, SessionsMessage
+from bbox_server.wire.session import (
+    DoctorMessage,
+    SessionLost,
+    SessionMessage,
+    SessionsMessage,
+)
 from bbox_server.wire.terminal import (
     TerminalAckParams,
     TerminalCloseParams,
@@ -106,6 +111,18 @@ METHODS: Final = (
         place=Place.CALLER,
         sent=example.ONE,
         answered=example.SESSION,
+    ),
+    Method(
+        name="bbox/sessions/log",
+        params=SessionParams,
+        result=LogMessage,
+        place=Place.CALLER,
+        sent=example.ONE,
+        answered={
+            **example.ONE,
+            "events": [example.EVENT],
+            "console": "bbox: ready\n",
+        },
     ),
     Method(
         name="bbox/sessions/stop",

@@ -20,12 +20,13 @@ from bbox_server.domain.session import (
     SessionRecord,
     SessionState,
 )
+from bbox_server.domain.session_logs import SessionLogs
 from bbox_server.domain.workspace import HostPath
 from bbox_server.entrypoints.cli.arguments import parse
 from bbox_server.entrypoints.cli.console import Console
 from bbox_server.entrypoints.cli.network_command import network
 from bbox_server.entrypoints.cli.network_view import MAX_SHOWN, summary_lines
-from bbox_server.entrypoints.cli.services import Services, SessionLogs
+from bbox_server.entrypoints.cli.services import Services
 from bbox_server.entrypoints.cli.style import Style
 from tests.fakes.gateway import SESSION, FakeGateway
 from tests.fakes.session import MemorySessionStore

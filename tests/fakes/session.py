@@ -3,7 +3,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -14,11 +14,13 @@ from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.progress import Phase, ProgressObserver
 from bbox_server.domain.session import (
     SessionDirectories,
+    SessionEvent,
     SessionId,
     SessionRecord,
     SessionState,
     SessionStore,
 )
+from bbox_server.domain.session_logs import SessionLogs
 from bbox_server.domain.terminal import (
     OutputStream,
     TerminalRecorder,
@@ -192,3 +194,23 @@ class FakeIds(IdSource):
     def token(self) -> str:
         self.number += 1
         return f"token-{self.number}"
+
+
+class MemorySessionLogs(SessionLogs):
+    """Logs by session."""
+
+    def __init__(self) -> None:
+        self.written: dict[SessionId, list[SessionEvent]] = {}
+        self.consoles: dict[SessionId, str] = {}
+
+    @override
+    def events(self, session: SessionId) -> Iterable[SessionEvent]:
+        return self.written.get(session, [])
+
+    @override
+    def console(self, session: SessionId) -> str:
+        return self.consoles.get(session, "")
+
+    @override
+    def trace(self, session: SessionId) -> HostPath | None:
+        return None

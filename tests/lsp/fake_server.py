@@ -32,7 +32,7 @@ def services() -> LspServices:
     from tests.fakes.flush import MemoryWorkspace
     from tests.fakes.gateway import SESSION, FakeGateway
     from tests.fakes.image import FakeImageStore
-    from tests.fakes.session import MemorySessionStore
+    from tests.fakes.session import MemorySessionLogs, MemorySessionStore
     from tests.fakes.vm import FakeVmBackend
 
     sessions = MemorySessionStore()
@@ -64,6 +64,7 @@ def services() -> LspServices:
         agents=lambda: agents,
         configs=lambda: configs,
         images=lambda: images,
+        logs=MemorySessionLogs,
         diagnose=lambda: Diagnose(host=GoodHost(), backend=backend, images=images, configs=configs),
         diffs=lambda: MemoryDiffPages([SESSION]),
         files=lambda _: MemoryWorkspace(),

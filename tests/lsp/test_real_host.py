@@ -316,6 +316,15 @@ def test_a_workspace_asks_for_more_once_per_content(server: Editor, workspace: P
     assert "decision" not in server.request("bbox/trust/get", workspaceUri=uri)
 
 
+def test_a_session_leaves_a_log(server: Editor, workspace: Path) -> None:
+    session = reviewed(server, workspace)
+    log = server.request("bbox/sessions/log", session=session)
+    assert [event["seq"] for event in log["events"]] == list(range(1, len(log["events"]) + 1))
+    states = [event["fields"].get("state") for event in log["events"]]
+    assert [state for state in states if state][-1] == "reviewing"
+    assert "trace" not in log
+
+
 def test_every_method_of_the_table_is_asked_here() -> None:
     tree = ast.parse(Path(__file__).read_text())
     asked = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}

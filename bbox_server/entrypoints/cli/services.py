@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the composition root hands to the command line."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from bbox_server.application.diagnose import Diagnose
 from bbox_server.application.explain_path import ExplainPath
@@ -20,24 +19,9 @@ from bbox_server.domain.egress.kept import KeptRules
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.login import LoginStore
 from bbox_server.domain.progress import ProgressObserver
-from bbox_server.domain.session import SessionEvent, SessionId, SessionStore
+from bbox_server.domain.session import SessionStore
+from bbox_server.domain.session_logs import SessionLogs
 from bbox_server.domain.workspace import HostPath
-
-
-class SessionLogs(Protocol):
-    """What a session left to read."""
-
-    def events(self, session: SessionId) -> Iterable[SessionEvent]:
-        """Its events, oldest first."""
-        ...
-
-    def console(self, session: SessionId) -> str:
-        """The guest's console, escaped."""
-        ...
-
-    def trace(self, session: SessionId) -> HostPath | None:
-        """Where its trace is, if it has one."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

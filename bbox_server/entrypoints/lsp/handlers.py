@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """bbox/*: decoded, handed on, encoded."""
 
+from collections import deque
 from collections.abc import Mapping
+from typing import Final
 
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.session import ENDED, SessionId, SessionRecord
@@ -9,6 +11,7 @@ from bbox_server.domain.workspace import Digest
 from bbox_server.entrypoints.lsp.hosts import Hosts
 from bbox_server.entrypoints.lsp.names import CALLER_METHODS, RUN
 from bbox_server.entrypoints.lsp.services import LspServices
+from bbox_server.wire.event import LogMessage, event_message
 from bbox_server.wire.frame import JsonObject
 from bbox_server.wire.lifecycle import SessionsListParams
 from bbox_server.wire.model import Message
@@ -18,6 +21,10 @@ from bbox_server.wire.run import AgentsMessage, AgentSource, agent_message
 from bbox_server.wire.session import SessionsMessage, doctor_message, session_message
 from bbox_server.wire.trust import TrustDecideParams, TrustMessage, TrustParams
 from bbox_server.wire.workspace_uri import workspace_path
+
+LOG_EVENTS: Final = 5_000
+LOG_CHARS: Final = 1 << 18
+"""The newest of each: a log is read by a person."""
 
 
 class Handlers:
@@ -40,19 +47,23 @@ class Handlers:
 
     async def _own(self, method: str, message: Message) -> Message:
         """What needs no session's host; the table says which message comes with which method."""
-        if method == "bbox/agents/list":
-            return await self._agents()
         match message:
             case SessionsListParams():
                 return self._sessions(message)
             case SessionParams():
-                return session_message(self._record(message.session))
+                return self._of_session(method, SessionId(message.session))
             case TrustParams():
                 return self.trust(message.workspace_uri)
             case TrustDecideParams():
                 return self.decide_trust(message)
+            case _ if method == "bbox/agents/list":
+                return await self._agents()
             case _:
                 return doctor_message(await self._services.diagnose()())
+
+    def _of_session(self, method: str, session: SessionId) -> Message:
+        record = self._record(session)
+        return self._log(session) if method == "bbox/sessions/log" else session_message(record)
 
     def trust(self, workspace_uri: str) -> TrustMessage:
         """What the workspace's file asks for. Raises: workspace.invalid, config.invalid."""
@@ -95,6 +106,16 @@ class Handlers:
         if not params.ended_too:
             records = tuple(record for record in records if record.state not in ENDED)
         return SessionsMessage(sessions=tuple(map(session_message, records)))
+
+    def _log(self, session: SessionId) -> LogMessage:
+        logs = self._services.logs()
+        events = deque(logs.events(session), maxlen=LOG_EVENTS)
+        return LogMessage(
+            session=session,
+            events=tuple(map(event_message, events)),
+            console=logs.console(session)[-LOG_CHARS:],
+            trace=logs.trace(session),
+        )
 
     def _record(self, session: str) -> SessionRecord:
         for record in self._services.sessions().list():

@@ -12,6 +12,7 @@ CALLER_METHODS: Final = (
     "bbox/agents/list",
     "bbox/sessions/list",
     "bbox/sessions/get",
+    "bbox/sessions/log",
     "bbox/trust/get",
     "bbox/trust/decide",
     "bbox/doctor",

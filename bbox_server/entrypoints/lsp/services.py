@@ -12,6 +12,7 @@ from bbox_server.domain.flush import WorkspaceFiles
 from bbox_server.domain.gateway import SessionGateway
 from bbox_server.domain.image import ImageStore
 from bbox_server.domain.session import SessionStore
+from bbox_server.domain.session_logs import SessionLogs
 from bbox_server.domain.workspace import HostPath
 
 
@@ -25,6 +26,7 @@ class LspServices:
     agents: Callable[[], ConfiguredAgents]
     configs: Callable[[], ResolveConfig]
     images: Callable[[], ImageStore]
+    logs: Callable[[], SessionLogs]
     diagnose: Callable[[], Diagnose]
     diffs: Callable[[], DiffPages]
     files: Callable[[HostPath], WorkspaceFiles]

@@ -10,6 +10,7 @@ export const COMMANDS = {
   discardSession: "bbox.discardSession",
   closeSession: "bbox.closeSession",
   refreshSessions: "bbox.refreshSessions",
+  showSessionLog: "bbox.showSessionLog",
   copyDiagnostics: "bbox.copyDiagnostics",
   checkMachine: "bbox.checkMachine",
   showTerminal: "bbox.showTerminal",

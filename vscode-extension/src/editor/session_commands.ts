@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import * as vscode from "vscode";
 
+import { logText } from "../session/log_text.js";
 import { choiceName, type RunChoice } from "../session/run_choice.js";
 import { askForOptions, askForTrust, pickAgent, pickFolder, pickSession } from "./choices.js";
 import type { COMMANDS, CommandHandlers } from "./command_names.js";
@@ -18,6 +19,7 @@ type SessionCommand = Extract<
   | `${string}Session`
   | `${string}Sessions`
   | "copyDiagnostics"
+  | "showSessionLog"
   | "checkMachine"
   | "showTerminal"
   | "showLog"
@@ -41,6 +43,7 @@ export function sessionCommands(
       workbench.tree.refresh();
       return Promise.resolve();
     },
+    showSessionLog: (about) => showSessionLog(workbench, about),
     copyDiagnostics: (about) => copyDiagnostics(workbench, version, about),
     checkMachine: () => checkMachine(workbench.server),
     showTerminal: (about) =>
@@ -135,6 +138,18 @@ async function discard(workbench: Workbench, about: unknown): Promise<void> {
   if ((await vscode.window.showWarningMessage(text, options, DISCARD)) === DISCARD) {
     await workbench.server.request("bbox/sessions/discard", { session: found.id });
     await workbench.hide(found.id);
+  }
+}
+
+async function showSessionLog(workbench: Workbench, about: unknown): Promise<void> {
+  const session = sessionIdOf(about) ?? workbench.sessions.about(about)?.view.id;
+  if (session !== undefined) {
+    const log = await workbench.server.request("bbox/sessions/log", { session });
+    const document = await vscode.workspace.openTextDocument({
+      content: logText(log),
+      language: "log",
+    });
+    await vscode.window.showTextDocument(document);
   }
 }
 

@@ -341,6 +341,18 @@ export interface InitializeResult {
 }
 
 /**
+ * What a session left to read: its newest events, oldest first, and the guest's console.
+ *
+ * `trace` is a file of OpenTelemetry spans on this machine, where one was written.
+ */
+export interface LogMessage {
+  readonly session: string;
+  readonly events: readonly EventMessage[];
+  readonly console: string;
+  readonly trace?: string;
+}
+
+/**
  * Allow or refuse a name and port, asked for or not; effective at once.
  *
  * `once` is for what waits and what follows within a minute, `session` until the session ends;

@@ -21,6 +21,7 @@ import type {
   FlushUndoParams,
   ForwardMessage,
   ForwardParams,
+  LogMessage,
   NetworkAnswerParams,
   NetworkQuestions,
   NetworkRulesMessage,
@@ -57,6 +58,7 @@ export interface Requests {
   readonly "bbox/run": { readonly params: RunParams; readonly result: SessionMessage };
   readonly "bbox/sessions/list": { readonly params: SessionsListParams; readonly result: SessionsMessage };
   readonly "bbox/sessions/get": { readonly params: SessionParams; readonly result: SessionMessage };
+  readonly "bbox/sessions/log": { readonly params: SessionParams; readonly result: LogMessage };
   readonly "bbox/sessions/stop": { readonly params: StopParams; readonly result: SessionMessage };
   readonly "bbox/sessions/discard": { readonly params: SessionParams; readonly result: Done };
   readonly "bbox/subscribe": { readonly params: SubscribeParams; readonly result: Done };
