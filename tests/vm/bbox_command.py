@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from tests.lsp.editor import wait_for_hosts
+
 BBOX: Final = str(Path(sys.executable).with_name("bbox"))
 CODEX_IMAGE: Final = "ghcr.io/stacklok/brood-box/codex:latest"
 RUN_TIMEOUT_S: Final = 150
@@ -215,6 +217,7 @@ def own_bbox(env: Mapping[str, str] | None = None) -> Iterator[Bbox]:
     try:
         yield make_bbox(home, env or {})
     finally:
+        wait_for_hosts(home)
         shutil.rmtree(home)
 
 
