@@ -30,11 +30,10 @@ from bbox_server.wire.review_request import (
 )
 from bbox_server.wire.run import (
     AgentMessage,
-    AgentSource,
     RunOptions,
     RunParams,
     ServiceMessage,
-    agent_message,
+    agents_message,
 )
 from bbox_server.wire.session import (
     DoctorMessage,
@@ -234,16 +233,7 @@ class Bbox:
         """The agents, built in and the user's own. Raises: config.invalid."""
         services = self._composition.lsp_services("sdk")
         present = {ref for image in await services.images().list() for ref in image.references}
-        agents = services.agents()
-        sources = dict.fromkeys(agents.custom, AgentSource.CONFIG)
-        return tuple(
-            agent_message(
-                agent,
-                has_image=agent.image in present,
-                source=sources.get(agent.name, AgentSource.BUILT_IN),
-            )
-            for agent in agents.list()
-        )
+        return agents_message(services.agents(), present).agents
 
     async def sessions(self, workspace: Path | None = None) -> tuple[SessionMessage, ...]:
         """Sessions that run or wait for a review, newest first; of one workspace, or of all."""

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Agents and the start of a run on the wire (protocol.md)."""
 
+from collections.abc import Set as AbstractSet
 from enum import StrEnum
 
 from pydantic import Field
 
 from bbox_server.domain.agent import Agent
+from bbox_server.domain.config.agents import ConfiguredAgents
 from bbox_server.domain.direct import WorkspaceMode
 from bbox_server.domain.egress.profile import EgressProfile
-from bbox_server.domain.image import PullPolicy
+from bbox_server.domain.image import ImageReference, PullPolicy
 from bbox_server.wire.model import Message
 
 # What a terminal can be, so that nobody makes the guest allocate for millions of cells.
@@ -33,7 +35,7 @@ class AgentSource(StrEnum):
 
 
 class AgentMessage(Message):
-    """An agent; `missing` says what has to be got before it can run."""
+    """An agent; `missing` says what has to be got, or put right, before it can run."""
 
     name: str
     description: str
@@ -111,6 +113,33 @@ class RunParams(Message):
     args: tuple[str, ...] = ()
     options: RunOptions = RunOptions()
     terminal: TerminalSizeMessage | None = None
+
+
+def agents_message(
+    configured: ConfiguredAgents, present: AbstractSet[ImageReference]
+) -> AgentsMessage:
+    """All agents, by name; also those of the user's own that can't run, with what is wrong."""
+    sources = dict.fromkeys(configured.custom, AgentSource.CONFIG)
+    found = [
+        agent_message(
+            agent,
+            has_image=agent.image in present,
+            source=sources.get(agent.name, AgentSource.BUILT_IN),
+        )
+        for agent in configured.list()
+    ]
+    found += [
+        AgentMessage(
+            name=name,
+            description="",
+            image="",
+            source=AgentSource.CONFIG,
+            available=False,
+            missing=tuple(fault.text for fault in faults),
+        )
+        for name, faults in configured.faults.items()
+    ]
+    return AgentsMessage(agents=tuple(sorted(found, key=lambda agent: agent.name)))
 
 
 def agent_message(agent: Agent, *, has_image: bool, source: AgentSource) -> AgentMessage:

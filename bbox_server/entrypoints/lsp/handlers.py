@@ -17,7 +17,7 @@ from bbox_server.wire.lifecycle import SessionsListParams
 from bbox_server.wire.model import Message
 from bbox_server.wire.params import read_params
 from bbox_server.wire.review_request import SessionParams
-from bbox_server.wire.run import AgentsMessage, AgentSource, agent_message
+from bbox_server.wire.run import AgentsMessage, agents_message
 from bbox_server.wire.session import SessionsMessage, doctor_message, session_message
 from bbox_server.wire.trust import TrustDecideParams, TrustMessage, TrustParams
 from bbox_server.wire.workspace_uri import workspace_path
@@ -85,18 +85,7 @@ class Handlers:
     async def _agents(self) -> AgentsMessage:
         stored = await self._services.images().list()
         present = {reference for image in stored for reference in image.references}
-        agents = self._services.agents()
-        sources = dict.fromkeys(agents.custom, AgentSource.CONFIG)
-        return AgentsMessage(
-            agents=tuple(
-                agent_message(
-                    agent,
-                    has_image=agent.image in present,
-                    source=sources.get(agent.name, AgentSource.BUILT_IN),
-                )
-                for agent in agents.list()
-            )
-        )
+        return agents_message(self._services.agents(), present)
 
     def _sessions(self, params: SessionsListParams) -> SessionsMessage:
         records = self._services.sessions().list()

@@ -35,7 +35,7 @@ export async function pickAgent(server: Server, last?: RunChoice): Promise<RunCh
   const items = agents.map((agent) => ({
     label: agent.name,
     description: agent.description,
-    detail: agent.available ? "" : `Has to be got first: ${agent.missing.join(", ")}`,
+    detail: agent.available ? "" : `Can't run yet: ${agent.missing.join("; ")}`,
     rank: Number(agent.name !== last?.agent) + Number(!agent.available),
   }));
   items.sort((a, b) => a.rank - b.rank);

@@ -4,7 +4,7 @@
 /** What the user's config wants when the agent has ended; an option of the run wins. */
 export type AfterRun = "ask" | "review" | "apply";
 
-/** An agent; `missing` says what has to be got before it can run. */
+/** An agent; `missing` says what has to be got, or put right, before it can run. */
 export interface AgentMessage {
   readonly name: string;
   readonly description: string;
