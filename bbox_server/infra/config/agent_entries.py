@@ -3,7 +3,6 @@
 
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from bbox_server.domain.workspace import HostPath
 from bbox_server.infra.config.agent_text import AGENTS, NoPlaceError, with_agent
 from bbox_server.infra.config.decode import decode_config
 from bbox_server.infra.config.reader import UnreadableError, read_small
+from bbox_server.infra.config.replacing import DIRECTORY_MODE, replace_config
 
-_DIRECTORY_MODE: Final = 0o700
 _CORRECT: Final = "Correct it; docs/guide/agents.md has the keys."
 
 _STARTER: Final = """\
@@ -63,7 +62,7 @@ class ConfigAgentEntries(AgentEntries):
     def put(self, name: AgentName, entry: AgentEntry, *, replace: bool) -> Written:
         path = Path(self.path).resolve()
         try:
-            path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
             with _locked(path):
                 text = _content(path)
                 is_there = self.get(name) is not None
@@ -71,7 +70,7 @@ class ConfigAgentEntries(AgentEntries):
                     raise _exists(name)
                 changed = with_agent(text, name, entry)
                 _check(changed.encode(), name, str(path))
-                _replace(path, changed)
+                replace_config(path, changed)
         except (NoPlaceError, yaml.YAMLError) as error:
             cause = "agents is not written one below the other, or it is no YAML"
             raise _wrong(self.path, cause) from error
@@ -172,16 +171,6 @@ def _locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _replace(path: Path, text: str) -> None:
-    # mkstemp's mode is 0600; the rename makes that the file's mode also where it was not.
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".config-")
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(name).replace(path)
 
 
 def _exists(name: AgentName) -> BboxError:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules that the user allowed for good, in their config file."""
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,8 +13,8 @@ from bbox_server.domain.egress.rule import HostRule
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.workspace import HostPath
+from bbox_server.infra.config.replacing import replace_config
 
-_DIRECTORY_MODE: Final = 0o700
 _NETWORK: Final = "network"
 _HOSTS: Final = "allow_hosts"
 
@@ -35,7 +33,7 @@ class ConfigKeptRules(KeptRules):
             changed = with_host(text, rule)
             if changed == text:
                 return
-            _replace(path, changed)
+            replace_config(path, changed)
         except (ValueError, yaml.YAMLError) as error:
             raise BboxError(
                 ErrorCode.CONFIG_INVALID,
@@ -132,12 +130,3 @@ def _without_null(text: str, network: yaml.Node | None, key: str) -> str:
         line = text.rfind(key, 0, network.start_mark.index + 1)
         text = text[:line] + text[line:].replace(f"{key}:", "", 1)
     return text if not text or text.endswith("\n") else text + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
-    # mkstemp's mode is 0600; the rename makes that the file's mode also where it was not.
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=".config-")
-    with os.fdopen(fd, "w") as file:
-        file.write(text)
-    Path(name).replace(path)

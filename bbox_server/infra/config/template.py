@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The file that `bbox config init` writes: every key, explained and commented out."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -14,6 +12,7 @@ from bbox_server.domain.config.source import ConfigWriter
 from bbox_server.domain.error import BboxError, ErrorCode
 from bbox_server.domain.escape import escape_text
 from bbox_server.domain.workspace import HostPath
+from bbox_server.infra.config.replacing import replace_config
 from bbox_server.infra.config.schema import Schema, config_schema, resolved
 
 HEAD: Final = """\
@@ -23,7 +22,6 @@ HEAD: Final = """\
 """
 # An agent of the user's own that is complete: image, command and a host to talk to.
 AGENT: Final = "acme"
-DIRECTORY_MODE: Final = 0o700
 
 
 class TemplateWriter(ConfigWriter):
@@ -41,12 +39,7 @@ class TemplateWriter(ConfigWriter):
                 )
             target = target.resolve()
         try:
-            target.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-            # mkstemp's mode is 0600; the rename makes that the file's mode also where it was not.
-            fd, name = tempfile.mkstemp(dir=target.parent, prefix=".config-")
-            with os.fdopen(fd, "w") as file:
-                file.write(template())
-            Path(name).replace(target)
+            replace_config(target, template())
         except OSError as error:
             raise BboxError(
                 ErrorCode.DIRECTORY_UNUSABLE,
