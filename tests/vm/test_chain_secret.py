@@ -25,6 +25,8 @@ ACCESS: Final = codex_token("the-login-that-was-renewed", time.time() + 3600)
 REFRESH: Final = "refresh-the-host-alone-has-this"
 RENEWED: Final = "refresh-the-host-alone-got-this"
 SECRETS: Final = (KEY, STALE, ACCESS, REFRESH, RENEWED)
+# Two workers read this file, not in the same second: names of tests can't have the time in them.
+IDS: Final = ("key", "stale", "access", "refresh", "renewed")
 MARK: Final = "the-guest-wrote-this-to-its-disk"
 CONFIG: Final = """
 agents:
@@ -174,14 +176,14 @@ def test_the_login_was_renewed_and_kept(searched: Searched) -> None:
     assert (tokens["access_token"], tokens["refresh_token"]) == (ACCESS, RENEWED)
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=IDS)
 def test_no_key_is_in_the_guests_memory_nor_on_its_disks(searched: Searched, secret: str) -> None:
     assert secret not in searched.memory
     assert secret not in searched.scratch
     assert all(secret not in hits for hits in searched.files.values())
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=IDS)
 def test_no_key_is_in_a_daemon_but_the_proxy(searched: Searched, secret: str) -> None:
     assert secret not in searched.daemons
 
@@ -190,7 +192,7 @@ def test_what_renews_a_login_is_not_even_in_the_proxy(searched: Searched) -> Non
     assert not {REFRESH, RENEWED} & searched.proxy
 
 
-@pytest.mark.parametrize("secret", SECRETS)
+@pytest.mark.parametrize("secret", SECRETS, ids=IDS)
 def test_no_key_is_in_a_command_line_or_an_environment(searched: Searched, secret: str) -> None:
     assert secret not in searched.words
     assert secret not in searched.environments
