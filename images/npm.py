@@ -42,14 +42,17 @@ def extract(archive: Path, taken: dict[str, str], target: Path) -> None:
         raise BuildError(f"{archive.name} has no {', '.join(sorted(missing))}.")
 
 
+def npm_program() -> Path:
+    """The environment's npm, beside its Python; its own settings say where the registry is."""
+    beside = Path(sys.executable).with_name("npm")
+    return beside if beside.is_file() else Path("npm")
+
+
 def _pack(pin: NpmPin, archive: Path) -> None:
     work = archive.with_suffix(".new")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    # The environment's npm stands beside its Python; npm's own settings say where the registry is.
-    beside = Path(sys.executable).with_name("npm")
-    npm = beside if beside.is_file() else Path("npm")
-    said = call(npm, "pack", pin.name, "--json", "--pack-destination", work, cwd=work)
+    said = call(npm_program(), "pack", pin.name, "--json", "--pack-destination", work, cwd=work)
     (packed,) = json.loads(said)
     (work / str(packed["filename"])).replace(archive)
     shutil.rmtree(work)

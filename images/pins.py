@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 PINS: Final = Path(__file__).with_name("pins.yaml")
-_NPM: Final = ("codex", "claude-code", "opencode", "gemini")
+NPM_AGENTS: Final = ("codex", "claude-code", "opencode", "gemini")
 _EVERY_MACHINE: Final = "any"
 
 
@@ -80,7 +80,7 @@ def read_pins(architecture: str) -> Pins:
     """The pins for an architecture. Raises: BuildError when there are none for it."""
     document = read_document()
     base, node, hermes = document["base"], document["base"]["node"], document["hermes"]
-    packages = {name: document[name]["npm"] for name in _NPM}
+    packages = {name: document[name]["npm"] for name in NPM_AGENTS}
     npm = {
         name: NpmPin(**by_machine.get(architecture) or by_machine[_EVERY_MACHINE])
         for name, by_machine in packages.items()
